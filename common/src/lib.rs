@@ -1,1 +1,22 @@
-//! stub
+//! The shop itself: what its parts are, what may happen to them, and the SQL that makes it so.
+//!
+//! One folder per part. Operations own their transactions; store functions take a connection. Nothing here knows HTTP,
+//! Stripe's client or SMTP: the API and the worker bring those, and hand in what they learnt as plain values.
+
+pub mod account;
+pub mod cart;
+pub mod catalog;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod id;
+pub mod idempotency;
+pub mod inventory;
+pub mod jobs;
+pub mod mail;
+pub mod money;
+pub mod order;
+pub mod payment;
+pub mod telemetry;
+pub mod verify;
+pub mod webhook;

@@ -1,0 +1,364 @@
+//! What each program is configured with.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use super::{
+    Secret,
+    reader::{Environment, Problems, Reader, at_least, duration, parsed, secret, secrets, switch, text},
+    variables::{API_METRICS_ADDR, WORKER_METRICS_ADDR},
+};
+use crate::{money::Currency, telemetry::LogFormat};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// How to connect. Its `Debug` hides the password.
+    pub options: PgConnectOptions,
+    /// Connections per process.
+    pub max_connections: u32,
+}
+
+/// What the shop is.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    /// Its currency.
+    pub currency: Currency,
+    /// Where clients find it, without a slash at the end.
+    pub public_url: String,
+}
+
+/// What `kassa-api` is configured with.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// Where the data is.
+    pub database: Database,
+    /// What the shop is.
+    pub shop: Shop,
+    /// Where the API listens.
+    pub addr: SocketAddr,
+    /// Where metrics and health are.
+    pub metrics_addr: SocketAddr,
+    /// The first signs access tokens, all verify them.
+    pub jwt_secrets: Vec<Secret>,
+    /// How long an access token is good for.
+    pub access_token_lifetime: Duration,
+    /// How long a refresh token is good for.
+    pub refresh_token_lifetime: Duration,
+    /// Handed to clients, who confirm payments with it.
+    pub stripe_publishable_key: String,
+    /// Any of them may have signed a webhook.
+    pub stripe_webhook_secrets: Vec<Secret>,
+    /// How long an unpaid order holds its stock.
+    pub reservation: Duration,
+    /// How many unpaid orders a shopper may have.
+    pub max_unpaid_orders: i64,
+    /// Whether to migrate at the start.
+    pub migrate: bool,
+    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// How the worker reaches Stripe.
+#[derive(Clone, Debug)]
+pub struct Stripe {
+    /// `sk_…` or `rk_…`.
+    pub secret_key: Secret,
+    /// Stripe's, or a stand-in's, without a slash at the end.
+    pub api_base: Url,
+    /// Longest wait for one call.
+    pub timeout: Duration,
+}
+
+impl Stripe {
+    /// Whether the key is one that moves real money: events of the other mode are not ours.
+    pub fn livemode(&self) -> bool {
+        self.secret_key.expose().contains("_live_")
+    }
+}
+
+/// How mail leaves the worker.
+#[derive(Clone, Debug)]
+pub enum MailTransport {
+    /// `smtp://` or `smtps://`, credentials included.
+    Smtp(Secret),
+    /// Each mail becomes a file in this folder.
+    Folder(PathBuf),
+}
+
+/// When jobs are tried again, and when they are given up.
+#[derive(Clone, Copy, Debug)]
+pub struct JobLimits {
+    /// How long a worker that went silent keeps its jobs.
+    pub lease: Duration,
+    /// Pause after the first failure.
+    pub backoff: Duration,
+    /// Longest pause in a job's first hour.
+    pub backoff_cap: Duration,
+    /// Age at which a job that may give up does.
+    pub give_up_after: Duration,
+}
+
+/// What `kassa-worker` is configured with.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Where the data is.
+    pub database: Database,
+    /// What the shop is.
+    pub shop: Shop,
+    /// The shop's name in mails.
+    pub store_name: String,
+    /// Where metrics and health are.
+    pub metrics_addr: SocketAddr,
+    /// How Stripe is reached.
+    pub stripe: Stripe,
+    /// How mail leaves.
+    pub mail: MailTransport,
+    /// Whom it is from.
+    pub mail_from: String,
+    /// Longest wait for one mail.
+    pub smtp_timeout: Duration,
+    /// Jobs at once per queue.
+    pub concurrency: usize,
+    /// When jobs are tried again.
+    pub jobs: JobLimits,
+    /// What is logged, in the syntax of `tracing_subscriber::EnvFilter`.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// What `kassa` is configured with.
+#[derive(Clone, Debug)]
+pub struct Operator {
+    /// Where the data is.
+    pub database: PgConnectOptions,
+    /// The shop's currency.
+    pub currency: Currency,
+}
+
+impl Api {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong, by name.
+    pub fn read(environment: &Environment) -> Result<Self, Problems> {
+        let mut r = Reader::new(environment);
+        let database = database(&mut r);
+        let shop = shop(&mut r);
+        let addr = r.required("API_ADDR", parsed);
+        let metrics_addr = metrics_addr(&mut r, API_METRICS_ADDR);
+        let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
+        let access_token_lifetime = r.required("ACCESS_TOKEN_MINUTES", duration(MINUTE));
+        let refresh_token_lifetime = r.required("REFRESH_TOKEN_DAYS", duration(DAY));
+        let stripe_publishable_key = r.required("STRIPE_PUBLISHABLE_KEY", |value| {
+            starts_with(&["pk_test_", "pk_live_"])(value)?;
+            text(value)
+        });
+        let stripe_webhook_secrets = r.required("STRIPE_WEBHOOK_SECRET", secrets(starts_with(&["whsec_"])));
+        let reservation = r.required("RESERVATION_MINUTES", duration(MINUTE));
+        let max_unpaid_orders = r.required("MAX_UNPAID_ORDERS", at_least(1));
+        let migrate = r.required("MIGRATE", switch);
+        let (log, log_format) = (r.required("LOG", text), r.required("LOG_FORMAT", parsed));
+        let values = (|| {
+            Some(Self {
+                database: database?,
+                shop: shop?,
+                addr: addr?,
+                metrics_addr: metrics_addr?,
+                jwt_secrets: jwt_secrets?,
+                access_token_lifetime: access_token_lifetime?,
+                refresh_token_lifetime: refresh_token_lifetime?,
+                stripe_publishable_key: stripe_publishable_key?,
+                stripe_webhook_secrets: stripe_webhook_secrets?,
+                reservation: reservation?,
+                max_unpaid_orders: max_unpaid_orders?,
+                migrate: migrate?,
+                log: log?,
+                log_format: log_format?,
+            })
+        })();
+        r.finish(values)
+    }
+}
+
+impl Worker {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong, by name.
+    pub fn read(environment: &Environment) -> Result<Self, Problems> {
+        let mut r = Reader::new(environment);
+        let database = database(&mut r);
+        let shop = shop(&mut r);
+        let store_name = r.required("STORE_NAME", text);
+        let metrics_addr = metrics_addr(&mut r, WORKER_METRICS_ADDR);
+        let stripe = stripe(&mut r);
+        let mail = r.required("MAIL_URL", mail_transport);
+        let mail_from = r.required("MAIL_FROM", text);
+        let smtp_timeout = r.required("SMTP_TIMEOUT_SECONDS", duration(SECOND));
+        let concurrency = r.required("WORKER_CONCURRENCY", at_least(1));
+        let lease = r.required("JOB_LEASE_SECONDS", duration(SECOND));
+        let backoff = r.required("JOB_BACKOFF_SECONDS", duration(SECOND));
+        let backoff_cap = r.required("JOB_BACKOFF_CAP_SECONDS", duration(SECOND));
+        let give_up_after = r.required("JOB_GIVE_UP_HOURS", duration(HOUR));
+        let (log, log_format) = (r.required("LOG", text), r.required("LOG_FORMAT", parsed));
+        let values = (|| {
+            Some(Self {
+                database: database?,
+                shop: shop?,
+                store_name: store_name?,
+                metrics_addr: metrics_addr?,
+                stripe: stripe?,
+                mail: mail?,
+                mail_from: mail_from?,
+                smtp_timeout: smtp_timeout?,
+                concurrency: concurrency?,
+                jobs: JobLimits {
+                    lease: lease?,
+                    backoff: backoff?,
+                    backoff_cap: backoff_cap?,
+                    give_up_after: give_up_after?,
+                },
+                log: log?,
+                log_format: log_format?,
+            })
+        })();
+        r.finish(values)
+    }
+}
+
+impl Operator {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong, by name.
+    pub fn read(environment: &Environment) -> Result<Self, Problems> {
+        let mut r = Reader::new(environment);
+        let database = r.required("DATABASE_URL", database_url);
+        let currency = r.required("STORE_CURRENCY", parsed);
+        let values = (|| Some(Self { database: database?, currency: currency? }))();
+        r.finish(values)
+    }
+}
+
+fn database(r: &mut Reader<'_>) -> Option<Database> {
+    let options = r.required("DATABASE_URL", database_url);
+    let max_connections = r.required("DATABASE_MAX_CONNECTIONS", at_least(2));
+    Some(Database { options: options?, max_connections: max_connections? })
+}
+
+fn shop(r: &mut Reader<'_>) -> Option<Shop> {
+    let currency = r.required("STORE_CURRENCY", parsed);
+    let public_url = r.required("PUBLIC_URL", http_url);
+    Some(Shop { currency: currency?, public_url: public_url?.as_str().trim_end_matches('/').to_owned() })
+}
+
+fn metrics_addr(r: &mut Reader<'_>, default: &str) -> Option<SocketAddr> {
+    let given = r.optional("METRICS_ADDR", parsed)?;
+    Some(given.unwrap_or_else(|| default.parse().expect("the default is an address")))
+}
+
+fn stripe(r: &mut Reader<'_>) -> Option<Stripe> {
+    let keys = starts_with(&["sk_test_", "sk_live_", "rk_test_", "rk_live_"]);
+    let secret_key = r.required("STRIPE_SECRET_KEY", secret(keys));
+    let api_base = r.required("STRIPE_API_BASE", http_url);
+    let timeout = r.required("STRIPE_TIMEOUT_SECONDS", duration(SECOND));
+    Some(Stripe { secret_key: secret_key?, api_base: api_base?, timeout: timeout? })
+}
+
+/// The parse error of a URL may quote it, password and all: it isn't passed on.
+fn database_url(value: &str) -> Result<PgConnectOptions, String> {
+    let url = Url::parse(value).map_err(|_| "must be a URL such as postgres://user@host/database".to_owned())?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err("must start with postgres://".into());
+    }
+    value.parse().map_err(|_| "is not a usable Postgres URL".to_owned())
+}
+
+fn http_url(value: &str) -> Result<Url, String> {
+    match Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("must be an http:// or https:// URL".into()),
+    }
+}
+
+fn mail_transport(value: &str) -> Result<MailTransport, String> {
+    const FORMS: &str = "must be smtp://host:port, smtps://user:password@host, or file:folder";
+    if let Some(folder) = value.strip_prefix("file:") {
+        return Ok(MailTransport::Folder(folder.trim_start_matches("//").into()));
+    }
+    match Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.has_host() => {
+            Ok(MailTransport::Smtp(Secret::new(value)))
+        }
+        _ => Err(FORMS.into()),
+    }
+}
+
+/// HS256 wants a key of at least the hash's size (RFC 7518, section 3.2), and one that nobody guesses.
+fn strong(value: &str) -> Result<(), String> {
+    let mut distinct: Vec<u8> = value.bytes().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    match (value.len(), distinct.len()) {
+        (..32, _) => Err("must be at least 32 bytes long; make one with `openssl rand -hex 32`".into()),
+        (_, ..8) => Err("repeats too few characters; make one with `openssl rand -hex 32`".into()),
+        _ => Ok(()),
+    }
+}
+
+fn starts_with(prefixes: &'static [&str]) -> impl Fn(&str) -> Result<(), String> {
+    move |value| {
+        // Stripe's keys are far longer; a prefix alone is a copy gone wrong.
+        if prefixes.iter().any(|prefix| value.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 8)) {
+            Ok(())
+        } else {
+            Err(format!("must start with {} and be whole", prefixes.join(" or ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_wrong_is_told_at_once_and_without_the_values() {
+        let environment = Environment::from([
+            ("DATABASE_URL", "postgres:/hunter2 nonsense"),
+            ("JWT_SECRET", "hunter2"),
+            ("STRIPE_PUBLISHABLE_KEY", "sk_test_hunter2hunter2"),
+            ("RESERVATION_MINUTES", "-1"),
+            ("STORE_CURRENCY", "kwd"),
+        ]);
+        let problems = Api::read(&environment).expect_err("nothing of this is usable").to_string();
+        for name in
+            ["DATABASE_URL", "JWT_SECRET", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "RESERVATION_MINUTES"]
+        {
+            assert!(problems.contains(name), "{name} is missing in {problems}");
+        }
+        assert!(problems.contains("STORE_CURRENCY has three decimals") || problems.contains("three decimals"));
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+
+    #[test]
+    fn weak_and_example_secrets_are_refused() {
+        for weak in
+            ["", "short", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "change-me-change-me-change-me-change-me-123"]
+        {
+            let result = secrets(strong)(weak);
+            assert!(result.is_err(), "{weak:?} was taken");
+        }
+        assert!(secrets(strong)("0123456789abcdef0123456789abcdef, fedcba9876543210fedcba9876543210").is_ok());
+    }
+}

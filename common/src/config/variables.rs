@@ -1,0 +1,102 @@
+//! The table of all variables: what `--help` prints and what `.env.example` is held to.
+
+use std::fmt::Write as _;
+
+/// The programs that read a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `kassa-api`
+    Api,
+    /// `kassa-worker`
+    Worker,
+    /// `kassa`
+    Operator,
+}
+
+/// One environment variable.
+#[derive(Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What holds where it is not set; `None` where it must be set or may be left out.
+    pub default: Option<&'static str>,
+    /// What it says, in a line.
+    pub help: &'static str,
+    /// Who reads it.
+    pub programs: &'static [Program],
+}
+
+const fn variable(
+    name: &'static str,
+    default: Option<&'static str>,
+    programs: &'static [Program],
+    help: &'static str,
+) -> Variable {
+    Variable { name, default, help, programs }
+}
+
+const ALL: &[Program] = &[Program::Api, Program::Worker, Program::Operator];
+const BOTH: &[Program] = &[Program::Api, Program::Worker];
+const API: &[Program] = &[Program::Api];
+const WORKER: &[Program] = &[Program::Worker];
+
+/// The address of the metrics and health listener where METRICS_ADDR doesn't say: it differs between the programs.
+pub(super) const API_METRICS_ADDR: &str = "127.0.0.1:9464";
+pub(super) const WORKER_METRICS_ADDR: &str = "127.0.0.1:9465";
+
+/// Every variable, in the order in which `--help` shows them.
+pub const VARIABLES: &[Variable] = &[
+    variable("DATABASE_URL", None, ALL, "Postgres 14 or newer: postgres://user:password@host:port/database"),
+    variable("DATABASE_MAX_CONNECTIONS", Some("16"), BOTH, "connections per process"),
+    variable("API_ADDR", Some("127.0.0.1:8080"), API, "address of the HTTP API"),
+    variable(
+        "METRICS_ADDR",
+        None,
+        BOTH,
+        "address of metrics and health, never public [default: 127.0.0.1:9464 (API), 127.0.0.1:9465 (worker)]",
+    ),
+    variable("PUBLIC_URL", Some("http://localhost:8080"), BOTH, "the shop's URL, for links in mails"),
+    variable("JWT_SECRET", None, API, "at least 32 bytes; several, comma-separated: the first signs, all verify"),
+    variable("STRIPE_SECRET_KEY", None, WORKER, "sk_test_… or sk_live_… (a restricted rk_… will do)"),
+    variable("STRIPE_PUBLISHABLE_KEY", None, API, "pk_test_… or pk_live_…, handed to clients"),
+    variable("STRIPE_WEBHOOK_SECRET", None, API, "whsec_…; several, comma-separated, while one is replaced"),
+    variable("STRIPE_API_BASE", Some("https://api.stripe.com"), WORKER, "where Stripe's API is"),
+    variable("STRIPE_TIMEOUT_SECONDS", Some("20"), WORKER, "longest wait for one call to Stripe"),
+    variable("STORE_NAME", Some("Kassa"), WORKER, "the shop's name in mails"),
+    variable("STORE_CURRENCY", Some("usd"), ALL, "lower-case ISO 4217 code; fixed once the database is made"),
+    variable("MAIL_URL", None, WORKER, "smtp://host:port, smtps://user:password@host, or file:folder"),
+    variable("MAIL_FROM", None, WORKER, "sender of mails: shop@example.com or Name <shop@example.com>"),
+    variable("SMTP_TIMEOUT_SECONDS", Some("20"), WORKER, "longest wait for one mail"),
+    variable("RESERVATION_MINUTES", Some("30"), API, "how long an unpaid order holds its stock; fractions allowed"),
+    variable("MAX_UNPAID_ORDERS", Some("3"), API, "how many unpaid orders a shopper may have at once"),
+    variable("ACCESS_TOKEN_MINUTES", Some("15"), API, "how long an access token is good for"),
+    variable("REFRESH_TOKEN_DAYS", Some("30"), API, "how long a refresh token is good for"),
+    variable("WORKER_CONCURRENCY", Some("16"), WORKER, "jobs at once per queue and process"),
+    variable("JOB_LEASE_SECONDS", Some("30"), WORKER, "how long a worker that went silent keeps its jobs"),
+    variable("JOB_BACKOFF_SECONDS", Some("1"), WORKER, "pause after a job's first failure; doubles with each"),
+    variable(
+        "JOB_BACKOFF_CAP_SECONDS",
+        Some("60"),
+        WORKER,
+        "longest pause in a job's first hour; ten times that later",
+    ),
+    variable("JOB_GIVE_UP_HOURS", Some("24"), WORKER, "age at which a job that may give up does"),
+    variable("MIGRATE", Some("on"), API, "off: kassa-api does not migrate the database at its start"),
+    variable(
+        "LOG",
+        Some("info"),
+        ALL,
+        "what is logged: error, warn, info, debug, trace, or a filter such as api=debug",
+    ),
+    variable("LOG_FORMAT", Some("text"), ALL, "text or json"),
+];
+
+/// The part of a program's `--help` that lists its variables.
+pub fn help(program: Program) -> String {
+    let mut out = String::from("Environment (also read from .env in the working folder):\n");
+    for variable in VARIABLES.iter().filter(|v| v.programs.contains(&program)) {
+        let default = variable.default.map(|d| format!(" [default: {d}]")).unwrap_or_default();
+        writeln!(out, "  {:<26} {}{default}", variable.name, variable.help).expect("a String takes all");
+    }
+    out
+}

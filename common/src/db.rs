@@ -1,0 +1,125 @@
+//! The way to Postgres: the pool, the migrations, and which database errors are worth another try.
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::money::Currency;
+
+/// How long a caller waits for a free connection before it is told that the shop is busy.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A pool that connects when it is first used, so that a process can start, and tell that it isn't ready, without its
+/// database.
+pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options.options([("timezone", "UTC")]))
+}
+
+/// Why a database can't be used as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// The migrations failed, or the database holds some that this program doesn't know.
+    #[error("the database could not be migrated")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database did not answer.
+    #[error("the database did not answer")]
+    Database(#[from] sqlx::Error),
+    /// The shop in this database sells in another currency than the configuration says.
+    #[error("the shop in this database sells in {found}, but STORE_CURRENCY is {configured}")]
+    OtherCurrency {
+        /// What the database says.
+        found: String,
+        /// What the configuration says.
+        configured: Currency,
+    },
+    /// The database has not been migrated yet.
+    #[error("the database has not been migrated; run `kassa migrate`")]
+    NotMigrated,
+}
+
+/// Brings the schema up to date and writes the shop's currency if this is the first time. Processes that do this at once
+/// take turns.
+pub async fn migrate(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
+    let mut migrations = sqlx::migrate!("../migrations");
+    migrations.set_ignore_missing(true).run(pool).await?; // a newer program may have migrated already
+    sqlx::query!("INSERT INTO shop (currency) VALUES ($1) ON CONFLICT DO NOTHING", currency.code())
+        .execute(pool)
+        .await?;
+    check(pool, currency).await
+}
+
+/// Checks that the schema is at least as new as this program and that the shop's currency is the configured one. A newer
+/// schema is fine: migrations expand before they contract.
+pub async fn check(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
+    let newest = sqlx::migrate!("../migrations").iter().map(|m| m.version).max().unwrap_or_default();
+    let applied: bool =
+        match sqlx::query_scalar("SELECT EXISTS (SELECT FROM _sqlx_migrations WHERE version = $1 AND success)")
+            .bind(newest)
+            .fetch_one(pool)
+            .await
+        {
+            Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("42P01") => {
+                return Err(SchemaError::NotMigrated);
+            }
+            other => other?,
+        };
+    if !applied {
+        return Err(SchemaError::NotMigrated);
+    }
+    let found = sqlx::query_scalar!("SELECT currency FROM shop").fetch_optional(pool).await?;
+    match found {
+        Some(found) if found == currency.code() => Ok(()),
+        Some(found) => Err(SchemaError::OtherCurrency { found, configured: currency }),
+        None => Err(SchemaError::NotMigrated),
+    }
+}
+
+/// Whether the same transaction may well succeed when it is run again: a deadlock or a serialization failure.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(e) if matches!(e.code().as_deref(), Some("40001" | "40P01")))
+}
+
+/// Whether the database could not be reached or had no room, as opposed to refusing what it was asked.
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // Connection exceptions, out of resources, and an operator's shutdown: classes 08, 53, 57P of Postgres' appendix A.
+        sqlx::Error::Database(e) => {
+            e.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P"))
+        }
+        _ => false,
+    }
+}
+
+/// Runs an operation again, at most twice, where its transaction lost against another one.
+pub async fn retrying<T, E, F>(mut operation: impl FnMut() -> F) -> Result<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: AsDatabaseError,
+{
+    for _ in 0..2 {
+        match operation().await {
+            Err(error) if error.as_database_error().is_some_and(is_transient) => {}
+            outcome => return outcome,
+        }
+    }
+    operation().await
+}
+
+/// An operation's error that may be the database's.
+pub trait AsDatabaseError {
+    /// The database's error, where this is one.
+    fn as_database_error(&self) -> Option<&sqlx::Error>;
+}
+
+impl AsDatabaseError for sqlx::Error {
+    fn as_database_error(&self) -> Option<&sqlx::Error> {
+        Some(self)
+    }
+}

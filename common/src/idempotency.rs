@@ -1,0 +1,111 @@
+//! Idempotency keys: the row of a key is inserted in the transaction of the request's effect, and inserting it is the lock.
+//! A repeat that comes at the same time, on any replica, waits for that transaction; after an error nothing is kept.
+
+use sha2::{Digest as _, Sha256};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::id::UserId;
+
+/// Longest key, in bytes, as at Stripe (<https://docs.stripe.com/api/idempotent_requests>).
+pub const LONGEST_KEY: usize = 255;
+
+/// One request under a client's key.
+#[derive(Clone, Debug)]
+pub struct KeyedRequest {
+    endpoint: String,
+    key: String,
+    request_hash: Vec<u8>,
+}
+
+/// What a request under a key may do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Go on, and [`keep`] what it made, in the same transaction.
+    Fresh,
+    /// It was done already, and made this.
+    Replay(Uuid),
+}
+
+/// Why a request under a key may not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ClaimError {
+    /// The key was used for another body.
+    #[error("the key was used with another body")]
+    Reused,
+    /// The first request with this key still runs.
+    #[error("the first request with this key is still running")]
+    InProgress,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl KeyedRequest {
+    /// A request to `endpoint` (method and path) with this key and body, compared byte by byte.
+    pub fn new(endpoint: impl Into<String>, key: impl Into<String>, body: &[u8]) -> Self {
+        Self { endpoint: endpoint.into(), key: key.into(), request_hash: Sha256::digest(body).to_vec() }
+    }
+
+    /// Takes the key for 24 hours in the caller's transaction, or tells what its first request made. Waits up to five
+    /// seconds for a first request that is still running.
+    ///
+    /// # Errors
+    /// After any error the transaction is to be rolled back.
+    pub async fn claim(&self, tx: &mut PgConnection, user: UserId) -> Result<Claim, ClaimError> {
+        sqlx::query!("SELECT set_config('lock_timeout', '5s', true)").fetch_one(&mut *tx).await?;
+        let taken = sqlx::query_scalar!(
+            r#"INSERT INTO idempotency_keys AS k (user_id, endpoint, key, request_hash, expires_at)
+               VALUES ($1, $2, $3, $4, now() + interval '24 hours')
+               ON CONFLICT (user_id, endpoint, key) DO UPDATE
+                 SET request_hash = excluded.request_hash, resource_id = NULL,
+                     created_at = excluded.created_at, expires_at = excluded.expires_at
+                 WHERE k.expires_at <= now()
+               RETURNING true AS "taken!""#,
+            user.0,
+            self.endpoint,
+            self.key,
+            self.request_hash,
+        )
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(|error| match &error {
+            sqlx::Error::Database(e) if e.code().as_deref() == Some("55P03") => ClaimError::InProgress,
+            _ => error.into(),
+        })?;
+        sqlx::query!("SELECT set_config('lock_timeout', '0', true)").fetch_one(&mut *tx).await?;
+        if taken.is_some() {
+            return Ok(Claim::Fresh);
+        }
+        let first = sqlx::query!(
+            "SELECT request_hash, resource_id FROM idempotency_keys WHERE user_id = $1 AND endpoint = $2 AND key = $3",
+            user.0,
+            self.endpoint,
+            self.key,
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        match first.resource_id {
+            _ if first.request_hash != self.request_hash => Err(ClaimError::Reused),
+            Some(resource) => Ok(Claim::Replay(resource)),
+            None => Err(ClaimError::InProgress),
+        }
+    }
+
+    /// Keeps what the request made, so that a repeat gets it back.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn keep(&self, tx: &mut PgConnection, user: UserId, resource: Uuid) -> sqlx::Result<()> {
+        sqlx::query!(
+            "UPDATE idempotency_keys SET resource_id = $4 WHERE user_id = $1 AND endpoint = $2 AND key = $3",
+            user.0,
+            self.endpoint,
+            self.key,
+            resource,
+        )
+        .execute(tx)
+        .await
+        .map(|_| ())
+    }
+}
