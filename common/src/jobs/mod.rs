@@ -1,1 +1,30 @@
-//! stub
+//! The queue as the shop sees it: which jobs there are, and how one is enqueued, completed and listed.
+//!
+//! A job is a row of `jobs`, written in the transaction of what it follows from: both are there, or neither. Nothing here
+//! runs jobs; that is the worker's runtime.
+//!
+//! # A live job in SQL
+//!
+//! A job is live until it is done or dead: `done_at IS NULL`. Its dedupe key is the id of the object that it is about, so
+//! "this order has a live create_intent" is, by the unique index `jobs_one_live`,
+//!
+//! ```sql
+//! EXISTS (SELECT FROM jobs
+//!         WHERE job_type = 'payment.create_intent' AND dedupe_key = orders.id::text AND done_at IS NULL)
+//! ```
+
+mod death;
+mod enqueue;
+mod lease;
+mod list;
+mod origin;
+mod payload;
+mod queue;
+
+pub use death::on_death;
+pub use enqueue::{CHANNEL, enqueue, enqueue_at, enqueue_in};
+pub use lease::{CompleteError, Lease};
+pub use list::{Filter, Listed, State, Tally, UnknownState, has_live, list, tally};
+pub use origin::{request_id, with_request_id};
+pub use payload::{CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, SendEmail};
+pub use queue::{GivesUp, Queue};

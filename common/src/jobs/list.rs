@@ -1,0 +1,216 @@
+//! What is in the queue: for people, for metrics, for checks.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use super::queue::Queue;
+use crate::id::JobId;
+
+/// The states of a job, as people are told of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// Waits for its first attempt, or was put off.
+    Pending,
+    /// Waits for another attempt after one that failed or crashed.
+    Retrying,
+    /// Somebody has its lease.
+    Running,
+    /// Given up; kept until somebody runs it again.
+    Dead,
+    /// Finished.
+    Done,
+}
+
+impl State {
+    /// All states.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Retrying, Self::Running, Self::Dead, Self::Done];
+
+    /// As it is printed.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Retrying => "retrying",
+            Self::Running => "running",
+            Self::Dead => "dead",
+            Self::Done => "done",
+        }
+    }
+
+    /// The column `status`, in apalis' words, and whether an attempt went wrong, where that makes the difference.
+    const fn columns(self) -> (&'static str, Option<bool>) {
+        match self {
+            Self::Pending => ("Pending", Some(false)),
+            Self::Retrying => ("Pending", Some(true)),
+            Self::Running => ("Running", None),
+            Self::Dead => ("Killed", None),
+            Self::Done => ("Done", None),
+        }
+    }
+
+    fn from_columns(status: &str, went_wrong: bool) -> Self {
+        match status {
+            "Running" => Self::Running,
+            "Killed" => Self::Dead,
+            "Done" => Self::Done,
+            _ if went_wrong => Self::Retrying,
+            _ => Self::Pending,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for State {
+    type Err = UnknownState;
+
+    fn from_str(s: &str) -> Result<Self, UnknownState> {
+        Self::ALL.into_iter().find(|state| state.as_str() == s).ok_or(UnknownState)
+    }
+}
+
+/// Not a state of a job.
+#[derive(Debug, thiserror::Error)]
+#[error("must be pending, retrying, running, dead or done")]
+pub struct UnknownState;
+
+/// Which jobs to list.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Only those in this state.
+    pub state: Option<State>,
+    /// Only those of the queue of this name.
+    pub queue: Option<String>,
+    /// At most as many.
+    pub limit: i64,
+}
+
+/// One job in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its id.
+    pub id: JobId,
+    /// Its queue's name, which may be one that this program doesn't know.
+    pub queue: String,
+    /// What it is about.
+    pub payload: Value,
+    /// Where it stands.
+    pub state: State,
+    /// How often it was started.
+    pub attempts: i32,
+    /// How many attempts failed.
+    pub failures: i32,
+    /// How many ended without an outcome.
+    pub crashes: i32,
+    /// When it is, or was, next due.
+    pub run_at: DateTime<Utc>,
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+    /// When it was done or died.
+    pub done_at: Option<DateTime<Utc>>,
+    /// The request that it follows from.
+    pub request_id: Option<String>,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// The newest jobs that match.
+pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
+    let (status, went_wrong) = filter.state.map_or((None, None), |state| {
+        let (status, went_wrong) = state.columns();
+        (Some(status), went_wrong)
+    });
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
+                  request_id, last_error
+           FROM jobs
+           WHERE ($1::text IS NULL OR status = $1)
+             AND ($2::boolean IS NULL OR (failures > 0 OR crashes > 0) = $2)
+             AND ($3::text IS NULL OR job_type = $3)
+           ORDER BY id DESC LIMIT $4"#,
+        status,
+        went_wrong,
+        filter.queue.as_deref(),
+        filter.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Listed {
+            state: State::from_columns(&row.status, row.failures > 0 || row.crashes > 0),
+            id: row.id,
+            queue: row.job_type,
+            payload: row.job,
+            attempts: row.attempts,
+            failures: row.failures,
+            crashes: row.crashes,
+            run_at: row.run_at,
+            created_at: row.created_at,
+            done_at: row.done_at,
+            request_id: row.request_id,
+            last_error: row.last_error,
+        })
+        .collect())
+}
+
+/// How many jobs of a queue are in one state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tally {
+    /// The queue's name.
+    pub queue: String,
+    /// The state.
+    pub state: State,
+    /// How many.
+    pub count: i64,
+    /// Seconds since the oldest of them was first due; 0 if none is due, or all of them are dead.
+    pub oldest_due: f64,
+}
+
+/// Counts all jobs that are not done, of which there may be too many to count.
+pub async fn tally(conn: &mut PgConnection) -> sqlx::Result<Vec<Tally>> {
+    let rows = sqlx::query!(
+        r#"SELECT job_type, status, (failures > 0 OR crashes > 0) AS "went_wrong!", count(*) AS "count!",
+                  coalesce(extract(epoch FROM max(now() - due_at) FILTER (WHERE done_at IS NULL AND due_at <= now())), 0)
+                    ::float8 AS "oldest_due!"
+           FROM jobs WHERE done_at IS NULL OR status = 'Killed'
+           GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"#,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut tallies: Vec<Tally> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let state = State::from_columns(&row.status, row.went_wrong);
+        // The running and the dead come in two groups each, with and without trouble.
+        match tallies.last_mut().filter(|last| last.queue == row.job_type && last.state == state) {
+            Some(last) => {
+                last.count += row.count;
+                last.oldest_due = last.oldest_due.max(row.oldest_due);
+            }
+            None => tallies.push(Tally {
+                queue: row.job_type,
+                state,
+                count: row.count,
+                oldest_due: row.oldest_due,
+            }),
+        }
+    }
+    Ok(tallies)
+}
+
+/// Whether a job with this dedupe key is pending or running.
+pub async fn has_live(conn: &mut PgConnection, queue: Queue, dedupe_key: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM jobs WHERE job_type = $1 AND dedupe_key = $2 AND done_at IS NULL) AS "exists!""#,
+        queue.name(),
+        dedupe_key,
+    )
+    .fetch_one(conn)
+    .await
+}

@@ -1,0 +1,75 @@
+//! The queues and their limits, in one table.
+
+use std::time::Duration;
+
+/// A queue: its permanent name and what limits its jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queue {
+    name: &'static str,
+    gives_up: GivesUp,
+    time_limit: Duration,
+}
+
+/// When failures make a job dead. (Ten crashes do so in every queue.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivesUp {
+    /// However often it fails: what it does has to happen.
+    Never,
+    /// At its first failure past the configured age (`JOB_GIVE_UP_HOURS`), counted from when it was first due.
+    ByAge,
+}
+
+/// Long enough for a few calls to Stripe, each of which has a timeout of its own.
+const CALLS: Duration = Duration::from_secs(90);
+/// Long enough for work in our database under load.
+const LOCAL: Duration = Duration::from_secs(30);
+
+impl Queue {
+    /// Creates an order's PaymentIntent.
+    pub const CREATE_INTENT: Self = Self::new("payment.create_intent", GivesUp::Never, CALLS);
+    /// Cancels an intent at Stripe.
+    pub const CANCEL_INTENT: Self = Self::new("payment.cancel_intent", GivesUp::Never, CALLS);
+    /// Applies one of Stripe's events.
+    pub const PROCESS_WEBHOOK: Self = Self::new("webhook.process", GivesUp::ByAge, CALLS);
+    /// Turns a paid order's reservation into a sale.
+    pub const DECREMENT_INVENTORY: Self = Self::new("inventory.decrement", GivesUp::Never, LOCAL);
+    /// Ends an order that was not paid in time.
+    pub const EXPIRE_ORDER: Self = Self::new("order.expire", GivesUp::Never, CALLS);
+    /// Sends one mail.
+    pub const SEND_EMAIL: Self = Self::new("email.send", GivesUp::ByAge, CALLS);
+
+    /// All queues of the shop.
+    pub const ALL: [Self; 6] = [
+        Self::CREATE_INTENT,
+        Self::CANCEL_INTENT,
+        Self::PROCESS_WEBHOOK,
+        Self::DECREMENT_INVENTORY,
+        Self::EXPIRE_ORDER,
+        Self::SEND_EMAIL,
+    ];
+
+    /// A queue of this name and these limits. The time limit is for one attempt.
+    pub const fn new(name: &'static str, gives_up: GivesUp, time_limit: Duration) -> Self {
+        Self { name, gives_up, time_limit }
+    }
+
+    /// The shop's queue of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.name == name)
+    }
+
+    /// Its permanent name: `jobs.job_type`.
+    pub const fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// When failures make its jobs dead.
+    pub const fn gives_up(self) -> GivesUp {
+        self.gives_up
+    }
+
+    /// How long one attempt may take.
+    pub const fn time_limit(self) -> Duration {
+        self.time_limit
+    }
+}
