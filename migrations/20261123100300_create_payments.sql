@@ -1,7 +1,8 @@
 CREATE TABLE payment_intents (
   id                 uuid PRIMARY KEY,
   order_id           uuid NOT NULL REFERENCES orders,
-  generation         integer NOT NULL DEFAULT 1,        -- part of the idempotency key; the highest one is the order's current intent
+  -- Part of the idempotency key. The highest one is the order's current intent; 0 is one that turned up beside it.
+  generation         integer NOT NULL CHECK (generation >= 0),
   stripe_id          text UNIQUE,                       -- null while a generation above the first is asked for
   client_secret      text,
   amount             bigint NOT NULL,
@@ -12,9 +13,10 @@ CREATE TABLE payment_intents (
   last_error_code    text,
   last_error_message text,
   created_at         timestamptz NOT NULL DEFAULT now(),
-  updated_at         timestamptz NOT NULL DEFAULT now(),
-  UNIQUE (order_id, generation)
+  updated_at         timestamptz NOT NULL DEFAULT now()
 );
+CREATE UNIQUE INDEX payment_intents_by_generation ON payment_intents (order_id, generation) WHERE generation > 0;
+CREATE INDEX payment_intents_by_order ON payment_intents (order_id);
 
 CREATE TABLE refunds (
   id                uuid PRIMARY KEY,
@@ -83,7 +85,7 @@ CREATE TABLE emails (
   subject    text,                                      -- known once it has been rendered
   dedupe_key text NOT NULL UNIQUE,
   status     text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'sent', 'failed')),
-  message_id text NOT NULL,
+  message_id text,                                      -- the same at each attempt
   attempts   integer NOT NULL DEFAULT 0,
   error      text,
   sent_at    timestamptz,

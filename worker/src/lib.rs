@@ -1,1 +1,7 @@
-//! stub
+//! The worker: it carries out what the API has recorded. Jobs only; it serves nobody but its operators.
+
+pub mod jobs;
+pub mod ops;
+pub mod runtime;
+pub mod smtp;
+pub mod stripe;

@@ -1,1 +1,20 @@
-//! stub
+//! Stock: what is reserved for whom, and the ledger of what came and went.
+//!
+//! Rows of products are locked in ascending id order everywhere, so that two transactions cannot deadlock.
+
+mod decrement;
+mod reserve;
+
+pub use decrement::decrement;
+pub(crate) use reserve::{Reserved, hold_again, release, reserve};
+
+use crate::id::ProductId;
+
+/// So many units of one product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which product.
+    pub product_id: ProductId,
+    /// How many units, at least one.
+    pub quantity: i32,
+}

@@ -1,1 +1,31 @@
-//! stub
+//! Mails: an outbox that is written in the transaction of what it tells, and what each mail says. The worker sends them.
+
+mod outbox;
+mod render;
+
+pub(crate) use outbox::enqueue;
+pub use outbox::{Outgoing, attempted, load, sent};
+pub use render::{Rendered, Sender, render};
+
+/// What a mail tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum Kind {
+    /// The order is paid.
+    OrderConfirmed,
+    /// A payment was declined; the shopper can try again.
+    PaymentFailed,
+    /// The order ended without payment.
+    OrderCanceled,
+}
+
+impl Kind {
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OrderConfirmed => "order_confirmed",
+            Self::PaymentFailed => "payment_failed",
+            Self::OrderCanceled => "order_canceled",
+        }
+    }
+}

@@ -1,1 +1,88 @@
-//! stub
+//! Orders: how one is placed, what may happen to it, and what its shopper sees of it.
+//!
+//! `status` is the rule; the operations here are the only ones that move an order, each in one transaction with the jobs
+//! and mails that follow.
+
+mod apply;
+mod cancel;
+mod place;
+mod status;
+mod store;
+pub mod timeline;
+mod view;
+
+use chrono::{DateTime, Utc};
+
+pub(crate) use apply::book;
+pub use apply::{Applied, Source, apply_intent, refuse};
+pub use cancel::{CancelError, Expiry, cancel, expire};
+pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, Shortfall, place};
+pub use status::{Event, Next, Status, UnknownStatus};
+pub(crate) use store::lock;
+pub use view::{LastError, OrderItemView, OrderPage, OrderView, PaymentView, list, status_of, view};
+
+use crate::{
+    id::{OrderId, UserId},
+    money::Money,
+};
+
+/// The channel on which the database tells that an order has changed; the payload is its id.
+pub const CHANGES: &str = "orders";
+
+/// An order whose row the caller has locked.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What people call it.
+    pub number: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// What is to be paid.
+    pub total: Money,
+    /// In which currency.
+    pub currency: String,
+    /// Until when it holds its stock unpaid.
+    pub expires_at: DateTime<Utc>,
+    /// Why it is being canceled, or was.
+    pub cancel_reason: Option<CancelReason>,
+}
+
+/// Why an order was canceled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum CancelReason {
+    /// Its shopper wished it: the lines go back into the cart.
+    Shopper,
+    /// It was not paid in time.
+    Expired,
+    /// An operator wished it.
+    Operator,
+    /// Stripe refused it for good.
+    Refused,
+    /// Its intent was canceled at Stripe.
+    IntentCanceled,
+}
+
+/// Who does something to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The shopper whose order it is.
+    Shopper(UserId),
+    /// Stripe, by an answer or an event.
+    Stripe,
+    /// A job of ours.
+    System,
+}
+
+impl Actor {
+    fn label(self) -> String {
+        match self {
+            Self::Shopper(id) => format!("user:{id}"),
+            Self::Stripe => "stripe".into(),
+            Self::System => "system".into(),
+        }
+    }
+}

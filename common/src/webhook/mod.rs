@@ -1,1 +1,9 @@
-//! stub
+//! Stripe's events: checked, stored before Stripe is answered, and applied by a job.
+
+mod inbox;
+mod process;
+mod signature;
+
+pub use inbox::{Inbound, InvalidEvent, Parsed, Received, load, parse, receive};
+pub use process::{apply_intent, ignore, park};
+pub use signature::{InvalidSignature, TOLERANCE, verify};

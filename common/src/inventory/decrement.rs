@@ -1,0 +1,57 @@
+//! Turns what a paid order holds into units sold.
+
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Line, reserve::held};
+use crate::{
+    id::{OrderId, OrderItemId},
+    jobs::{CompleteError, Lease},
+    order::{self, Actor, Status, timeline},
+};
+
+/// Takes the held lines of a paid order out of the stock, with a row each in the ledger, and completes the job. Does nothing
+/// to an order that isn't paid, or whose lines were taken already.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn decrement(pool: &PgPool, lease: &Lease, id: OrderId) -> Result<(), CompleteError> {
+    let mut tx = pool.begin().await?;
+    if let Some(order) = order::lock(&mut tx, id).await?
+        && order.status == Status::Paid
+    {
+        let lines = held(&mut tx, id).await?;
+        for (item, line) in &lines {
+            sell(&mut tx, *item, *line).await?;
+        }
+        if !lines.is_empty() {
+            timeline::record(&mut tx, id, "stock.decremented", Actor::System, json!({ "lines": lines.len() })).await?;
+        }
+    }
+    lease.complete(&mut tx).await?;
+    Ok(tx.commit().await?)
+}
+
+async fn sell(tx: &mut PgConnection, item: OrderItemId, line: Line) -> sqlx::Result<()> {
+    let quantity = i64::from(line.quantity);
+    sqlx::query!("UPDATE order_items SET reservation = 'consumed' WHERE id = $1", item.0).execute(&mut *tx).await?;
+    sqlx::query!(
+        "UPDATE products SET stock = stock - $2, reserved = reserved - $2 WHERE id = $1",
+        line.product_id.0,
+        quantity
+    )
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor)
+         VALUES ($1, $2, -$3::bigint, 'sale', $4, 'system')",
+        Uuid::now_v7(),
+        line.product_id.0,
+        quantity,
+        item.0,
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}

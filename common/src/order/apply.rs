@@ -1,0 +1,202 @@
+//! What Stripe says of an intent, applied to its order: the one place where a payment moves an order.
+
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection, PgPool};
+
+use super::{Actor, CancelReason, Event, Next, Order, Status, store, timeline};
+use crate::{
+    cart,
+    id::OrderId,
+    inventory,
+    jobs::{self, CancelIntent, CompleteError, DecrementInventory, Lease},
+    mail::{self, Kind},
+    money::Money,
+    payment::{self, IntentReport, IntentStatus, LogEntry},
+};
+
+/// What came of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is booked; the order stands here now.
+    To(Status),
+    /// There is no such order.
+    UnknownOrder,
+}
+
+/// Where a report comes from, for the payment log.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// What Stripe answered, or the event: `create_intent`, `event:payment_intent.succeeded`, …
+    pub operation: &'a str,
+    /// `req_…`, where Stripe was asked.
+    pub stripe_request_id: Option<&'a str>,
+}
+
+/// Books what Stripe answered about an order's intent, moves the order, and completes the job if `lease` is given, all in one
+/// transaction.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn apply_intent(
+    pool: &PgPool,
+    lease: Option<&Lease>,
+    id: OrderId,
+    report: &IntentReport,
+    source: Source<'_>,
+) -> Result<Applied, CompleteError> {
+    let mut tx = pool.begin().await?;
+    let applied = book(&mut tx, id, report, source).await?;
+    if let Some(lease) = lease {
+        lease.complete(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(applied)
+}
+
+/// Cancels an order that Stripe will never take a payment for, and completes the job.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn refuse(pool: &PgPool, lease: &Lease, id: OrderId, reason: &str) -> Result<(), CompleteError> {
+    let mut tx = pool.begin().await?;
+    if let Some(mut order) = store::lock(&mut tx, id).await? {
+        timeline::record(&mut tx, id, "payment.refused", Actor::Stripe, json!({ "reason": reason })).await?;
+        advance(&mut tx, &mut order, Event::Refused, Actor::Stripe).await?;
+    }
+    lease.complete(&mut tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The body of [`apply_intent`], for callers with a transaction of their own.
+pub(crate) async fn book(
+    tx: &mut PgConnection,
+    id: OrderId,
+    report: &IntentReport,
+    source: Source<'_>,
+) -> sqlx::Result<Applied> {
+    let Some(mut order) = store::lock(tx, id).await? else {
+        return Ok(Applied::UnknownOrder);
+    };
+    let intent = payment::store(tx, &order, report).await?;
+    let entry = LogEntry {
+        order_id: Some(id),
+        operation: source.operation,
+        stripe_request_id: source.stripe_request_id,
+        stripe_object_id: Some(&report.stripe_id),
+        amount: Some(report.amount),
+        outcome: report.status.as_str(),
+        decline_code: report.last_error.as_ref().map(|e| e.code.as_str()),
+        ..LogEntry::default()
+    };
+    payment::log(&mut *tx, &entry).await?;
+    if intent.current {
+        advance(tx, &mut order, Event::IntentStored, Actor::Stripe).await?;
+    }
+    match &report.status {
+        IntentStatus::Succeeded if intent.other_succeeded => {
+            tracing::error!(order_id = %id, intent = report.stripe_id, "a second intent of one order has succeeded");
+            let data = json!({ "intent": report.stripe_id, "amount": report.amount_received });
+            timeline::record(tx, id, "payment.duplicate", Actor::Stripe, data).await?;
+        }
+        IntentStatus::Succeeded => {
+            let exact = report.amount_received == order.total && report.currency == order.currency;
+            let event = if exact { Event::Succeeded } else { Event::SucceededOtherwise };
+            advance(tx, &mut order, event, Actor::Stripe).await?;
+        }
+        _ if !intent.current => {}
+        IntentStatus::Processing => advance(tx, &mut order, Event::Processing, Actor::Stripe).await?,
+        IntentStatus::Canceled => advance(tx, &mut order, Event::IntentCanceled, Actor::Stripe).await?,
+        IntentStatus::RequiresPaymentMethod if report.last_error.is_some() => {
+            advance(tx, &mut order, Event::Declined, Actor::Stripe).await?;
+        }
+        IntentStatus::RequiresPaymentMethod | IntentStatus::Other(_) => {}
+    }
+    let ended = matches!(report.status, IntentStatus::Succeeded | IntentStatus::Canceled);
+    if intent.current && !ended && matches!(order.status, Status::Canceling | Status::Canceled) {
+        jobs::enqueue(tx, &CancelIntent { payment_intent_id: intent.id }).await?;
+    }
+    store::announce(tx, id).await?; // its last error may have changed, where its status has not
+    Ok(Applied::To(order.status))
+}
+
+/// Moves a locked order as the table says, with all that follows from where it arrives.
+pub(super) async fn advance(tx: &mut PgConnection, order: &mut Order, event: Event, actor: Actor) -> sqlx::Result<()> {
+    match order.status.next(event) {
+        Next::To(status) => enter(tx, order, status, event, actor).await,
+        Next::ReserveAgain if reserve_again(tx, order).await? => {
+            store::set_cancel_reason(tx, order, None).await?;
+            enter(tx, order, Status::Paid, event, actor).await
+        }
+        Next::ReserveAgain => enter(tx, order, Status::PaymentReview, event, actor).await,
+        Next::Unchanged | Next::Refused => Ok(()),
+    }
+}
+
+async fn enter(
+    tx: &mut PgConnection,
+    order: &mut Order,
+    status: Status,
+    event: Event,
+    actor: Actor,
+) -> sqlx::Result<()> {
+    let from = order.status;
+    store::set_status(tx, order, status).await?;
+    let data = json!({ "from": from, "reason": order.cancel_reason.map(|r| format!("{r:?}").to_lowercase()) });
+    timeline::record(tx, order.id, &format!("order.{status}"), actor, data).await?;
+    match status {
+        Status::Paid => {
+            store::set_cancel_reason(tx, order, None).await?;
+            jobs::enqueue(tx, &DecrementInventory { order_id: order.id }).await?;
+            mail::enqueue(tx, Kind::OrderConfirmed, order).await?;
+            count_revenue(order.total, &order.currency);
+        }
+        Status::PaymentFailed => mail::enqueue(tx, Kind::PaymentFailed, order).await?,
+        Status::Canceled => end_unpaid(tx, order, event).await?,
+        Status::PaymentReview => {
+            let reason = if event == Event::SucceededOtherwise { "amount_mismatch" } else { "late_payment" };
+            tracing::error!(order_id = %order.id, reason, "an order needs a look: its payment does not fit");
+            store::set_review_reason(tx, order.id, reason).await?;
+        }
+        Status::Pending
+        | Status::AwaitingPayment
+        | Status::Processing
+        | Status::Canceling
+        | Status::Fulfilled
+        | Status::Refunded => {}
+    }
+    Ok(())
+}
+
+/// Gives back what an unpaid order held: the lines to the cart if its shopper canceled it, then the stock. In this order, which
+/// is checkout's: the user's row, the cart, the products.
+async fn end_unpaid(tx: &mut PgConnection, order: &mut Order, event: Event) -> sqlx::Result<()> {
+    if order.cancel_reason.is_none() {
+        let reason = if event == Event::Refused { CancelReason::Refused } else { CancelReason::IntentCanceled };
+        store::set_cancel_reason(tx, order, Some(reason)).await?;
+    }
+    if order.cancel_reason == Some(CancelReason::Shopper) {
+        let lines = store::lines(tx, order.id).await?;
+        cart::put_back(tx, order.user_id, &lines).await?;
+    }
+    inventory::release(tx, order.id).await?;
+    mail::enqueue(tx, Kind::OrderCanceled, order).await
+}
+
+/// All lines of a canceled order or none.
+async fn reserve_again(tx: &mut PgConnection, order: &Order) -> sqlx::Result<bool> {
+    let lines = store::lines(tx, order.id).await?;
+    let mut attempt = tx.begin().await?;
+    if inventory::reserve(&mut attempt, &lines).await?.len() < lines.len() {
+        attempt.rollback().await?;
+        return Ok(false);
+    }
+    inventory::hold_again(&mut attempt, order.id).await?;
+    attempt.commit().await?;
+    Ok(true)
+}
+
+fn count_revenue(total: Money, currency: &str) {
+    let minor_units = u64::try_from(total.0).unwrap_or_default();
+    metrics::counter!("kassa_orders_paid_total", "currency" => currency.to_owned()).increment(1);
+    metrics::counter!("kassa_revenue_minor_units_total", "currency" => currency.to_owned()).increment(minor_units);
+}

@@ -1,0 +1,277 @@
+//! Checkout: turns a cart into an order that holds its stock, in one transaction.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{Actor, Status, timeline};
+use crate::{
+    cart,
+    db::{AsDatabaseError, retrying},
+    id::{OrderId, ProductId, UserId},
+    idempotency::{Claim, ClaimError, KeyedRequest},
+    inventory::{self, Line, Reserved},
+    jobs::{self, CreateIntent, ExpireOrder},
+    money::{Currency, LARGEST_CHARGE, Money},
+};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct PlaceOrder {
+    /// Whose cart becomes an order.
+    pub user: UserId,
+    /// The client's idempotency key, if it sent one.
+    pub key: Option<KeyedRequest>,
+    /// What the shopper was shown, if it is to be held to.
+    pub expected_total: Option<Money>,
+    /// The shop's currency.
+    pub currency: Currency,
+    /// How long the order may hold its stock unpaid.
+    pub reservation: Duration,
+    /// How many unpaid orders a shopper may have.
+    pub max_unpaid_orders: i64,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// A new order.
+    New(OrderId),
+    /// The order that the key made before.
+    Replayed(OrderId),
+}
+
+/// A line that could not be reserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shortfall {
+    /// Which product.
+    pub product_id: ProductId,
+    /// How many were wanted.
+    pub requested: i32,
+    /// How many there are; 0 for a product that is no longer sold.
+    pub available: i64,
+    /// How many the shopper's own unpaid orders hold.
+    pub held_by_your_orders: i64,
+}
+
+/// An order of the shopper's that is neither paid nor ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenOrder {
+    /// Its id.
+    pub id: OrderId,
+    /// What people call it.
+    pub number: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// Until when it holds its stock.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Why no order was placed. Nothing has changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// There is nothing in the cart.
+    #[error("the cart is empty")]
+    CartEmpty,
+    /// Some lines fell short.
+    #[error("there is not enough stock")]
+    InsufficientStock {
+        /// All that fell short.
+        lines: Vec<Shortfall>,
+        /// The shopper's own unpaid orders that hold some of it.
+        orders: Vec<OpenOrder>,
+    },
+    /// The prices have changed since the shopper saw them.
+    #[error("the total has changed")]
+    TotalChanged {
+        /// What it is now.
+        total: Money,
+    },
+    /// The shopper has as many unpaid orders as the shop allows.
+    #[error("there are too many unpaid orders")]
+    TooManyOpenOrders {
+        /// Those orders.
+        orders: Vec<OpenOrder>,
+    },
+    /// Stripe would not charge this total.
+    #[error("the total can't be charged")]
+    TotalOutOfRange {
+        /// What it came to, if it could be summed up at all.
+        total: Option<Money>,
+        /// The least that can be charged.
+        least: Money,
+    },
+    /// The idempotency key forbids it.
+    #[error(transparent)]
+    Key(#[from] ClaimError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl AsDatabaseError for PlaceError {
+    fn as_database_error(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(e) | Self::Key(ClaimError::Database(e)) => Some(e),
+            _ => None,
+        }
+    }
+}
+
+/// Places an order from the user's whole cart: takes the key, the cart and the stock, writes the order, and enqueues what
+/// follows, all or nothing.
+///
+/// # Errors
+/// See [`PlaceError`]; the cart is as it was.
+pub async fn place(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, PlaceError> {
+    retrying(|| place_once(pool, request)).await
+}
+
+async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, PlaceError> {
+    let mut tx = pool.begin().await?;
+    if let Some(key) = &request.key
+        && let Claim::Replay(order) = key.claim(&mut tx, request.user).await?
+    {
+        return Ok(Placed::Replayed(OrderId(order)));
+    }
+    // Two checkouts of one user take turns here: the second finds the cart empty, and counts the first one's order.
+    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", request.user.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let lines = cart::take(&mut tx, request.user).await?;
+    if lines.is_empty() {
+        return Err(PlaceError::CartEmpty);
+    }
+    let open = open_orders(&mut tx, request.user).await?;
+    if i64::try_from(open.len()).is_ok_and(|n| n >= request.max_unpaid_orders) {
+        return Err(PlaceError::TooManyOpenOrders { orders: open });
+    }
+    let reserved = inventory::reserve(&mut tx, &lines).await?;
+    if reserved.len() < lines.len() {
+        let short = lines.iter().filter(|line| reserved.iter().all(|r| r.line.product_id != line.product_id));
+        return Err(fell_short(&mut tx, request.user, &short.copied().collect::<Vec<_>>(), open).await?);
+    }
+    let total = total(&reserved, request)?;
+    let order = insert(&mut tx, request, total, &reserved).await?;
+    jobs::enqueue(&mut tx, &CreateIntent { order_id: order }).await?;
+    jobs::enqueue_in(&mut tx, &ExpireOrder { order_id: order }, request.reservation).await?;
+    let data = json!({ "total": total, "lines": reserved.len() });
+    timeline::record(&mut tx, order, "order.placed", Actor::Shopper(request.user), data).await?;
+    if let Some(key) = &request.key {
+        key.keep(&mut tx, request.user, order.0).await?;
+    }
+    tx.commit().await?;
+    metrics::counter!("kassa_orders_placed_total").increment(1);
+    Ok(Placed::New(order))
+}
+
+fn total(reserved: &[Reserved], request: &PlaceOrder) -> Result<Money, PlaceError> {
+    let total = reserved.iter().try_fold(Money::ZERO, |sum, r| sum.checked_add(r.price.checked_mul(r.line.quantity)?));
+    let least = request.currency.smallest_charge();
+    let total = match total {
+        Some(total) if (least..=LARGEST_CHARGE).contains(&total) => total,
+        total => return Err(PlaceError::TotalOutOfRange { total, least }),
+    };
+    match request.expected_total {
+        Some(expected) if expected != total => Err(PlaceError::TotalChanged { total }),
+        _ => Ok(total),
+    }
+}
+
+async fn insert(
+    tx: &mut PgConnection,
+    request: &PlaceOrder,
+    total: Money,
+    reserved: &[Reserved],
+) -> sqlx::Result<OrderId> {
+    let id = OrderId::new();
+    sqlx::query!(
+        "INSERT INTO orders (id, user_id, total, currency, expires_at)
+         VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')",
+        id.0,
+        request.user.0,
+        total.0,
+        request.currency.code(),
+        request.reservation.as_secs_f64(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    let ids: Vec<Uuid> = reserved.iter().map(|_| Uuid::now_v7()).collect();
+    let products: Vec<Uuid> = reserved.iter().map(|r| r.line.product_id.0).collect();
+    let names: Vec<String> = reserved.iter().map(|r| r.name.clone()).collect();
+    let prices: Vec<i64> = reserved.iter().map(|r| r.price.0).collect();
+    let quantities: Vec<i32> = reserved.iter().map(|r| r.line.quantity).collect();
+    sqlx::query!(
+        "INSERT INTO order_items (id, order_id, product_id, name_snapshot, price_snapshot, quantity)
+         SELECT i.id, $1, i.product_id, i.name, i.price, i.quantity
+         FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::integer[])
+              AS i (id, product_id, name, price, quantity)",
+        id.0,
+        &ids,
+        &products,
+        &names,
+        &prices,
+        &quantities,
+    )
+    .execute(tx)
+    .await?;
+    Ok(id)
+}
+
+async fn open_orders(tx: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<OpenOrder>> {
+    sqlx::query_as!(
+        OpenOrder,
+        r#"SELECT id AS "id: OrderId", number, status AS "status: Status", expires_at FROM orders
+           WHERE user_id = $1 AND status IN ('pending', 'awaiting_payment', 'processing', 'payment_failed', 'canceling')
+           ORDER BY id"#,
+        user.0
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// What a refused shopper is told: how short each line fell, and which orders of theirs hold some of it.
+async fn fell_short(
+    tx: &mut PgConnection,
+    user: UserId,
+    short: &[Line],
+    open: Vec<OpenOrder>,
+) -> sqlx::Result<PlaceError> {
+    let products: Vec<Uuid> = short.iter().map(|line| line.product_id.0).collect();
+    let available = sqlx::query!(
+        r#"SELECT id AS "id: ProductId", CASE WHEN status = 'active' THEN stock - reserved ELSE 0 END AS "available!"
+           FROM products WHERE id = ANY($1)"#,
+        &products
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let held = sqlx::query!(
+        r#"SELECT i.product_id AS "product_id: ProductId", i.quantity, o.id AS "order_id: OrderId"
+           FROM order_items i JOIN orders o ON o.id = i.order_id
+           WHERE o.user_id = $1 AND i.product_id = ANY($2) AND i.reservation = 'held'
+             AND o.status IN ('pending', 'awaiting_payment', 'processing', 'payment_failed', 'canceling')"#,
+        user.0,
+        &products,
+    )
+    .fetch_all(tx)
+    .await?;
+    let lines = short
+        .iter()
+        .map(|line| Shortfall {
+            product_id: line.product_id,
+            requested: line.quantity,
+            available: available.iter().find(|a| a.id == line.product_id).map_or(0, |a| a.available),
+            held_by_your_orders: held
+                .iter()
+                .filter(|h| h.product_id == line.product_id)
+                .map(|h| i64::from(h.quantity))
+                .sum(),
+        })
+        .collect();
+    let orders = open.into_iter().filter(|order| held.iter().any(|h| h.order_id == order.id)).collect();
+    Ok(PlaceError::InsufficientStock { lines, orders })
+}

@@ -1,0 +1,28 @@
+//! The timeline of an order: what happened to it, in the order in which it happened.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::Actor;
+use crate::{id::OrderId, jobs};
+
+/// Adds an entry in the caller's transaction. `kind` is a permanent name such as `order.placed`; `data` holds ids and figures,
+/// no addresses or secrets.
+///
+/// # Errors
+/// The database's.
+pub async fn record(tx: &mut PgConnection, order: OrderId, kind: &str, actor: Actor, data: Value) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO order_events (id, order_id, kind, actor, data, request_id) VALUES ($1, $2, $3, $4, $5, $6)",
+        Uuid::now_v7(),
+        order.0,
+        kind,
+        actor.label(),
+        data,
+        jobs::request_id(),
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,230 @@
+//! What a shopper sees of an order.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::Status;
+use crate::{
+    id::{OrderId, OrderItemId, ProductId, UserId},
+    money::Money,
+};
+
+/// An order as the API shows it to its shopper.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderView {
+    /// Its id.
+    pub id: OrderId,
+    /// What people call it.
+    pub number: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// Its lines, as they were when it was placed.
+    pub items: Vec<OrderItemView>,
+    /// Minor units.
+    pub total: Money,
+    /// Lower-case ISO 4217 code.
+    pub currency: String,
+    /// Minor units given back so far.
+    pub refunded_total: Money,
+    /// How it can be paid.
+    pub payment: PaymentView,
+    /// Until when it holds its stock unpaid.
+    pub expires_at: DateTime<Utc>,
+    /// When it was placed.
+    pub created_at: DateTime<Utc>,
+    /// When it last moved.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A line of an order.
+#[derive(Clone, Debug, Serialize)]
+pub struct OrderItemView {
+    /// Its id.
+    pub id: OrderItemId,
+    /// The product, which may have changed since.
+    pub product_id: ProductId,
+    /// The product's name then.
+    pub name: String,
+    /// Units.
+    pub quantity: i32,
+    /// Minor units for one.
+    pub price: Money,
+    /// Minor units for all.
+    pub line_total: Money,
+}
+
+/// What a client needs in order to pay.
+#[derive(Clone, Debug, Serialize)]
+pub struct PaymentView {
+    /// `pi_…`, once it exists.
+    pub intent_id: Option<String>,
+    /// Only while the order can be paid.
+    pub client_secret: Option<String>,
+    /// `pk_…`
+    pub publishable_key: String,
+    /// Why the last payment was declined, until one succeeds.
+    pub last_error: Option<LastError>,
+}
+
+/// Why a payment was declined.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastError {
+    /// Stripe's decline code, or its error code.
+    pub code: String,
+    /// For the shopper.
+    pub message: String,
+}
+
+/// A page of a user's orders.
+#[derive(Clone, Debug)]
+pub struct OrderPage {
+    /// At most as many as were asked for, newest first.
+    pub items: Vec<OrderView>,
+    /// Whether there are more behind the last one.
+    pub more: bool,
+}
+
+/// One order of the user's.
+///
+/// # Errors
+/// The database's.
+pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
+    let rows = headers(pool, user, Some(id), None, None, 1).await?;
+    Ok(with_items(pool, rows, key).await?.pop())
+}
+
+/// The user's orders, newest first: `limit` of them, placed before `before`, in one status if asked for.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    pool: &PgPool,
+    user: UserId,
+    status: Option<Status>,
+    before: Option<OrderId>,
+    limit: usize,
+    key: &str,
+) -> sqlx::Result<OrderPage> {
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut rows = headers(pool, user, None, status, before, one_more).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    Ok(OrderPage { items: with_items(pool, rows, key).await?, more })
+}
+
+/// Where an order of the user's stands.
+///
+/// # Errors
+/// The database's.
+pub async fn status_of(pool: &PgPool, user: UserId, id: OrderId) -> sqlx::Result<Option<Status>> {
+    sqlx::query_scalar!(r#"SELECT status AS "status: Status" FROM orders WHERE id = $1 AND user_id = $2"#, id.0, user.0)
+        .fetch_optional(pool)
+        .await
+}
+
+struct Header {
+    id: OrderId,
+    number: i64,
+    status: Status,
+    total: Money,
+    currency: String,
+    refunded_total: Money,
+    expires_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    intent_id: Option<String>,
+    client_secret: Option<String>,
+    last_error_code: Option<String>,
+    last_error_message: Option<String>,
+}
+
+async fn headers(
+    pool: &PgPool,
+    user: UserId,
+    id: Option<OrderId>,
+    status: Option<Status>,
+    before: Option<OrderId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Header>> {
+    sqlx::query_as!(
+        Header,
+        r#"SELECT o.id AS "id: OrderId", o.number, o.status AS "status: Status", o.total AS "total: Money", o.currency,
+                  o.refunded_total AS "refunded_total: Money", o.expires_at, o.created_at, o.updated_at,
+                  p.stripe_id AS "intent_id?", p.client_secret AS "client_secret?",
+                  p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?"
+           FROM orders o
+           LEFT JOIN LATERAL (
+             SELECT * FROM payment_intents i WHERE i.order_id = o.id AND i.generation > 0 AND i.stripe_id IS NOT NULL
+             ORDER BY i.generation DESC LIMIT 1
+           ) p ON true
+           WHERE o.user_id = $1
+             AND ($2::uuid IS NULL OR o.id = $2)
+             AND ($3::text IS NULL OR o.status = $3)
+             AND ($4::uuid IS NULL OR o.id < $4)
+           ORDER BY o.id DESC LIMIT $5"#,
+        user.0,
+        id.map(|id| id.0),
+        status.map(Status::name),
+        before.map(|id| id.0),
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+async fn with_items(pool: &PgPool, headers: Vec<Header>, key: &str) -> sqlx::Result<Vec<OrderView>> {
+    let ids: Vec<Uuid> = headers.iter().map(|h| h.id.0).collect();
+    let items = sqlx::query!(
+        r#"SELECT id AS "id: OrderItemId", order_id AS "order_id: OrderId", product_id AS "product_id: ProductId",
+                  name_snapshot, price_snapshot AS "price: Money", quantity
+           FROM order_items WHERE order_id = ANY($1) ORDER BY order_id, id"#,
+        &ids
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(headers
+        .into_iter()
+        .map(|h| {
+            let items = items.iter().filter(|i| i.order_id == h.id).map(|i| OrderItemView {
+                id: i.id,
+                product_id: i.product_id,
+                name: i.name_snapshot.clone(),
+                quantity: i.quantity,
+                price: i.price,
+                line_total: Money(i.price.0 * i64::from(i.quantity)), // checked when the order was placed
+            });
+            OrderView { items: items.collect(), ..h.into_view(key) }
+        })
+        .collect())
+}
+
+impl Header {
+    fn into_view(self, publishable_key: &str) -> OrderView {
+        let last_error = match (self.status, self.last_error_code, self.last_error_message) {
+            (Status::PaymentFailed | Status::Canceling | Status::Canceled, Some(code), Some(message)) => {
+                Some(LastError { code, message })
+            }
+            _ => None,
+        };
+        OrderView {
+            id: self.id,
+            number: self.number,
+            status: self.status,
+            items: vec![],
+            total: self.total,
+            currency: self.currency,
+            refunded_total: self.refunded_total,
+            payment: PaymentView {
+                intent_id: self.intent_id,
+                client_secret: self.client_secret.filter(|_| self.status.can_be_paid()),
+                publishable_key: publishable_key.to_owned(),
+                last_error,
+            },
+            expires_at: self.expires_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}

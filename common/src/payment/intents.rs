@@ -1,0 +1,222 @@
+//! The intents of an order, as we have them stored.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+
+use super::{IntentReport, IntentStatus};
+use crate::{
+    id::{OrderId, PaymentIntentId},
+    money::Money,
+    order::{Order, Status},
+};
+
+/// An order that has no intent at Stripe yet, as far as we know.
+#[derive(Clone, Debug)]
+pub struct IntentToCreate {
+    /// Which order.
+    pub order_id: OrderId,
+    /// What people call it.
+    pub number: i64,
+    /// What is to be charged.
+    pub amount: Money,
+    /// Lower-case ISO 4217 code.
+    pub currency: String,
+    /// Part of the idempotency key.
+    pub generation: i32,
+    /// When the order was placed: no try is older than that.
+    pub placed_at: DateTime<Utc>,
+    /// Whether Stripe may have forgotten a first try's idempotency key, which it keeps for 24 hours
+    /// (<https://docs.stripe.com/api/idempotent_requests>).
+    pub key_may_be_forgotten: bool,
+}
+
+/// What is to be created for an order; `None` when an intent is stored, or the order has ended without one.
+///
+/// # Errors
+/// The database's.
+pub async fn intent_to_create(pool: &PgPool, id: OrderId) -> sqlx::Result<Option<IntentToCreate>> {
+    sqlx::query_as!(
+        IntentToCreate,
+        r#"SELECT o.id AS "order_id: OrderId", o.number, o.total AS "amount: Money", o.currency,
+                  coalesce((SELECT max(generation) FROM payment_intents p WHERE p.order_id = o.id AND generation > 0), 1) AS "generation!",
+                  o.created_at AS placed_at,
+                  now() - o.created_at > interval '23 hours' AS "key_may_be_forgotten!"
+           FROM orders o
+           WHERE o.id = $1 AND o.status = 'pending'
+             AND NOT EXISTS (SELECT FROM payment_intents p WHERE p.order_id = o.id AND p.stripe_id IS NOT NULL AND generation > 0)"#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Asks for another intent under another idempotency key, because the answer under the last one is of no use and no intent of the
+/// order was found at Stripe.
+///
+/// # Errors
+/// The database's.
+pub async fn raise_generation(pool: &PgPool, wanted: &IntentToCreate) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO payment_intents (id, order_id, generation, amount, currency, status)
+         VALUES ($1, $2, $3, $4, $5, 'requested') ON CONFLICT DO NOTHING",
+        PaymentIntentId::new().0,
+        wanted.order_id.0,
+        wanted.generation + 1,
+        wanted.amount.0,
+        wanted.currency,
+    )
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
+/// An intent that is to be canceled, because its order is being canceled or is so already.
+#[derive(Clone, Debug)]
+pub struct IntentToCancel {
+    /// Which order.
+    pub order_id: OrderId,
+    /// `pi_…`
+    pub stripe_id: String,
+    /// What it would have charged.
+    pub amount: Money,
+}
+
+/// What is to be canceled at Stripe; `None` when the intent has ended, or its order needs it after all.
+///
+/// # Errors
+/// The database's.
+pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Result<Option<IntentToCancel>> {
+    sqlx::query_as!(
+        IntentToCancel,
+        r#"SELECT o.id AS "order_id: OrderId", p.stripe_id AS "stripe_id!", p.amount AS "amount: Money"
+           FROM payment_intents p JOIN orders o ON o.id = p.order_id
+           WHERE p.id = $1 AND p.stripe_id IS NOT NULL AND p.status NOT IN ('succeeded', 'canceled')
+             AND o.status IN ('canceling', 'canceled')"#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// An intent's row after what Stripe said was written into it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredIntent {
+    pub id: PaymentIntentId,
+    /// Whether it is the one that the shopper was given.
+    pub current: bool,
+    /// Whether another intent of the order had succeeded before.
+    pub other_succeeded: bool,
+}
+
+/// Writes what Stripe says of an intent into its row, in the transaction that has the order locked; a row that isn't there is
+/// made, so that an event which comes before our own reply is stored brings the id. A final status is never overwritten.
+pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentReport) -> sqlx::Result<StoredIntent> {
+    let known = sqlx::query!(
+        r#"SELECT id AS "id: PaymentIntentId", generation FROM payment_intents WHERE stripe_id = $1"#,
+        report.stripe_id
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let (id, generation) = match known {
+        Some(row) => (row.id, row.generation),
+        None => adopt(tx, order, report).await?,
+    };
+    let error = report.last_error.as_ref();
+    sqlx::query!(
+        "UPDATE payment_intents
+         SET status = CASE WHEN status IN ('succeeded', 'canceled') THEN status ELSE $2 END,
+             amount_received = greatest(amount_received, $3),
+             client_secret = coalesce($4, client_secret),
+             last_error_code = coalesce($5, last_error_code),
+             last_error_message = coalesce($6, last_error_message),
+             updated_at = now()
+         WHERE id = $1",
+        id.0,
+        report.status.as_str(),
+        report.amount_received.0,
+        report.client_secret,
+        error.map(|e| e.code.as_str()),
+        error.map(|e| e.message.as_str()),
+    )
+    .execute(&mut *tx)
+    .await?;
+    let others = sqlx::query!(
+        r#"SELECT coalesce(max(generation), 0) AS "newest!",
+                  coalesce(bool_or(status = 'succeeded' AND NOT duplicate AND id <> $2), false) AS "succeeded!"
+           FROM payment_intents WHERE order_id = $1"#,
+        order.id.0,
+        id.0,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let duplicate = others.succeeded && report.status == IntentStatus::Succeeded;
+    if duplicate {
+        sqlx::query!("UPDATE payment_intents SET duplicate = true WHERE id = $1", id.0).execute(tx).await?;
+    }
+    Ok(StoredIntent { id, current: generation > 0 && generation == others.newest, other_succeeded: others.succeeded })
+}
+
+/// Gives an intent that we see for the first time its row: that of its generation, or one beside.
+async fn adopt(tx: &mut PgConnection, order: &Order, report: &IntentReport) -> sqlx::Result<(PaymentIntentId, i32)> {
+    let asked_for = report.generation.filter(|g| *g > 0).unwrap_or(1);
+    let taken = sqlx::query!(
+        r#"SELECT id AS "id: PaymentIntentId", stripe_id FROM payment_intents WHERE order_id = $1 AND generation = $2"#,
+        order.id.0,
+        asked_for,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let generation = match taken {
+        Some(row) if row.stripe_id.is_none() => {
+            sqlx::query!("UPDATE payment_intents SET stripe_id = $2 WHERE id = $1", row.id.0, report.stripe_id)
+                .execute(tx)
+                .await?;
+            return Ok((row.id, asked_for));
+        }
+        Some(_) => 0,
+        None => asked_for,
+    };
+    let id = PaymentIntentId::new();
+    sqlx::query!(
+        "INSERT INTO payment_intents (id, order_id, generation, stripe_id, client_secret, amount, currency, status)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        id.0,
+        order.id.0,
+        generation,
+        report.stripe_id,
+        report.client_secret,
+        report.amount.0,
+        report.currency,
+        report.status.as_str(),
+    )
+    .execute(tx)
+    .await?;
+    Ok((id, generation))
+}
+
+/// The order's current intent that can still be canceled, if one is stored.
+pub(crate) async fn cancelable(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Option<PaymentIntentId>> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: PaymentIntentId" FROM payment_intents
+           WHERE order_id = $1 AND generation > 0 AND stripe_id IS NOT NULL ORDER BY generation DESC LIMIT 1"#,
+        order.0
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+/// `pi_…` of the order's current intent while its payment is under way at Stripe: what is to be asked about again.
+///
+/// # Errors
+/// The database's.
+pub async fn current_intent(pool: &PgPool, order: OrderId) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT p.stripe_id AS "stripe_id!" FROM payment_intents p JOIN orders o ON o.id = p.order_id
+           WHERE p.order_id = $1 AND p.generation > 0 AND p.stripe_id IS NOT NULL AND o.status = $2
+           ORDER BY p.generation DESC LIMIT 1"#,
+        order.0,
+        Status::Processing.name(),
+    )
+    .fetch_optional(pool)
+    .await
+}

@@ -1,0 +1,129 @@
+//! What Stripe says of a PaymentIntent, in an answer or in an event.
+
+use serde_json::Value;
+
+use crate::money::Money;
+
+/// The state of a PaymentIntent at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentReport {
+    /// `pi_…`
+    pub stripe_id: String,
+    /// Where it stands.
+    pub status: IntentStatus,
+    /// What is to be charged, in minor units.
+    pub amount: Money,
+    /// What was charged.
+    pub amount_received: Money,
+    /// Lower-case ISO 4217 code.
+    pub currency: String,
+    /// What a browser confirms it with; not every report holds it.
+    pub client_secret: Option<String>,
+    /// Why its last payment was declined.
+    pub last_error: Option<LastPaymentError>,
+    /// `metadata.order_id`, as it was sent to Stripe.
+    pub order_id: Option<String>,
+    /// `metadata.generation`, as it was sent to Stripe.
+    pub generation: Option<i32>,
+}
+
+/// Stripe's `status` of an intent (<https://docs.stripe.com/payments/paymentintents/lifecycle>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntentStatus {
+    /// Nobody has paid yet, or the last payment was declined.
+    RequiresPaymentMethod,
+    /// The bank's answer is awaited.
+    Processing,
+    /// The money is there.
+    Succeeded,
+    /// It can't be paid any more.
+    Canceled,
+    /// Any other: the shopper's step, or one that we have never heard of.
+    Other(String),
+}
+
+/// Why a payment was declined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastPaymentError {
+    /// Stripe's decline code where there is one, else its error code.
+    pub code: String,
+    /// What the shopper may be told.
+    pub message: String,
+}
+
+impl IntentStatus {
+    /// Stripe's own word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::RequiresPaymentMethod => "requires_payment_method",
+            Self::Processing => "processing",
+            Self::Succeeded => "succeeded",
+            Self::Canceled => "canceled",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<&str> for IntentStatus {
+    fn from(name: &str) -> Self {
+        match name {
+            "requires_payment_method" => Self::RequiresPaymentMethod,
+            "processing" => Self::Processing,
+            "succeeded" => Self::Succeeded,
+            "canceled" => Self::Canceled,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl IntentReport {
+    /// Reads an event's `data.object`, whatever API version wrote it: only the fields that we use, none but `id`, `status`,
+    /// `amount` and `currency` required.
+    pub fn from_event_object(object: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let metadata = &object["metadata"];
+        let error = &object["last_payment_error"];
+        Some(Self {
+            stripe_id: text(&object["id"])?,
+            status: object["status"].as_str()?.into(),
+            amount: Money(object["amount"].as_i64()?),
+            amount_received: Money(object["amount_received"].as_i64().unwrap_or(0).max(0)),
+            currency: text(&object["currency"])?.to_lowercase(),
+            client_secret: text(&object["client_secret"]),
+            last_error: text(&error["decline_code"]).or_else(|| text(&error["code"])).map(|code| LastPaymentError {
+                code,
+                message: text(&error["message"]).unwrap_or_else(|| "The payment was declined.".into()),
+            }),
+            order_id: text(&metadata["order_id"]),
+            generation: metadata["generation"].as_str().and_then(|g| g.parse().ok()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_of_an_unknown_api_version_is_read_by_the_fields_that_we_use() {
+        let object = json!({
+            "id": "pi_1", "status": "requires_teleport", "amount": 1200, "currency": "usd", "novelty": {"a": [1]},
+            "metadata": {"order_id": "o-1", "generation": "2"},
+            "last_payment_error": {"code": "card_declined", "decline_code": "insufficient_funds", "message": "No."}
+        });
+        let report = IntentReport::from_event_object(&object).expect("has all that is required");
+        assert_eq!(report.status, IntentStatus::Other("requires_teleport".into()));
+        assert_eq!(report.last_error.map(|e| e.code).as_deref(), Some("insufficient_funds"));
+        assert_eq!((report.order_id.as_deref(), report.generation), (Some("o-1"), Some(2)));
+        assert_eq!(report.amount_received, Money::ZERO);
+    }
+
+    #[test]
+    fn an_object_without_what_we_need_is_no_report() {
+        for object in [json!(null), json!({}), json!({"id": "pi_1", "status": 3, "amount": 1, "currency": "usd"})] {
+            assert_eq!(IntentReport::from_event_object(&object), None);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The inbox: an event is stored with the job that applies it, in one transaction, before Stripe is answered.
+
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::{
+    id::WebhookLogId,
+    jobs::{self, ProcessWebhook},
+};
+
+/// What we must know of an event in order to store it. The rest is kept as it came, so that no type, enum value or API version
+/// that we have never heard of can be a reason to refuse it.
+#[derive(Debug, Deserialize)]
+struct Envelope {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    livemode: bool,
+}
+
+/// A signed body that is no event.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is not an event")]
+pub struct InvalidEvent;
+
+/// An event that can be stored.
+#[derive(Debug)]
+pub struct Parsed<'a> {
+    envelope: Envelope,
+    payload: &'a str,
+}
+
+/// Reads as much of an event as is needed to store it.
+///
+/// # Errors
+/// When it is not JSON with an `id` and a `type`, or nested deeper than JSON parsers go.
+pub fn parse(body: &[u8]) -> Result<Parsed<'_>, InvalidEvent> {
+    let payload = str::from_utf8(body).map_err(|_| InvalidEvent)?;
+    let envelope: Envelope = serde_json::from_str(payload).map_err(|_| InvalidEvent)?;
+    let sane = |s: &str| (1..=255).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic());
+    // The whole of it must be readable later on; a parser that skips a field still counts its depth.
+    let whole: Result<Value, _> = serde_json::from_str(payload);
+    if whole.is_ok() && sane(&envelope.id) && sane(&envelope.kind) {
+        Ok(Parsed { envelope, payload })
+    } else {
+        Err(InvalidEvent)
+    }
+}
+
+/// What came of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It is stored, and a job will apply it.
+    Stored,
+    /// It had been stored before.
+    Duplicate,
+}
+
+/// Stores an event and enqueues its job; one that is there already is left alone.
+///
+/// # Errors
+/// The database's: then nothing is stored, and Stripe has to send it again.
+pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received> {
+    let id = WebhookLogId::new();
+    let mut tx = pool.begin().await?;
+    let stored = sqlx::query!(
+        "INSERT INTO webhook_logs (id, stripe_event_id, type, payload, livemode) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (stripe_event_id) DO NOTHING",
+        id.0,
+        event.envelope.id,
+        event.envelope.kind,
+        event.payload,
+        event.envelope.livemode,
+    )
+    .execute(&mut *tx)
+    .await?;
+    if stored.rows_affected() == 0 {
+        return Ok(Received::Duplicate);
+    }
+    jobs::enqueue(&mut tx, &ProcessWebhook { webhook_log_id: id }).await?;
+    tx.commit().await?;
+    Ok(Received::Stored)
+}
+
+/// A stored event that has not been applied yet.
+#[derive(Clone, Debug)]
+pub struct Inbound {
+    /// Its row.
+    pub id: WebhookLogId,
+    /// `payment_intent.succeeded`, …
+    pub kind: String,
+    /// Whether real money moved.
+    pub livemode: bool,
+    /// `data.object` as it was when the event happened; null where the event had none.
+    pub object: Value,
+    /// When it came, in seconds before now, by the database's clock.
+    pub age_seconds: f64,
+}
+
+/// The event of a job; `None` once it has been applied or ignored.
+///
+/// # Errors
+/// The database's.
+pub async fn load(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Option<Inbound>> {
+    let row = sqlx::query!(
+        r#"UPDATE webhook_logs SET attempts = attempts + 1
+           WHERE id = $1 AND status IN ('received', 'parked', 'failed')
+           RETURNING type, livemode, payload, extract(epoch FROM now() - created_at)::float8 AS "age_seconds!""#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| {
+        let mut event: Value = serde_json::from_str(&row.payload).unwrap_or_default(); // it parsed when it was stored
+        Inbound {
+            id,
+            kind: row.r#type,
+            livemode: row.livemode,
+            object: event["data"]["object"].take(),
+            age_seconds: row.age_seconds,
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_needs_an_id_and_a_type_and_nothing_else() {
+        assert!(parse(br#"{"id":"evt_1","type":"tomorrow.invented","novelty":[1]}"#).is_ok());
+        let deep = format!(r#"{{"id":"evt_1","type":"a.b","data":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
+        let nul = br#"{"id":"evt_\u0000","type":"a.b"}"#;
+        for body in [
+            &b""[..],
+            b"[]",
+            b"{}",
+            br#"{"id":1,"type":"a.b"}"#,
+            br#"{"id":"","type":"a.b"}"#,
+            b"\xff",
+            deep.as_bytes(),
+            nul,
+        ] {
+            assert!(parse(body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The ends that an event can come to. Each completes its job in the transaction of its effect, so that an event is applied at
+//! most once, whoever holds the job.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    id::{OrderId, WebhookLogId},
+    jobs::{CompleteError, Lease},
+    order::{self, Applied, Source},
+    payment::IntentReport,
+};
+
+/// Applies what an event (or Stripe, asked because of it) says of an intent to its order. Where there is no such order nothing
+/// changes, and the job is not complete.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn apply_intent(
+    pool: &PgPool,
+    lease: &Lease,
+    id: WebhookLogId,
+    order: OrderId,
+    report: &IntentReport,
+    source: Source<'_>,
+) -> Result<Applied, CompleteError> {
+    let mut tx = pool.begin().await?;
+    let applied = order::book(&mut tx, order, report, source).await?;
+    if applied != Applied::UnknownOrder {
+        set_status(&mut tx, id, "processed", None, Some(order)).await?;
+        lease.complete(&mut tx).await?;
+        tx.commit().await?;
+    }
+    Ok(applied)
+}
+
+/// Files an event that is not for us, with the reason, and completes the job.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn ignore(pool: &PgPool, lease: &Lease, id: WebhookLogId, reason: &str) -> Result<(), CompleteError> {
+    let mut tx = pool.begin().await?;
+    set_status(&mut tx, id, "ignored", Some(reason), None).await?;
+    lease.complete(&mut tx).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Notes why an event can't be applied yet. Its job goes on.
+///
+/// # Errors
+/// The database's.
+pub async fn park(pool: &PgPool, id: WebhookLogId, reason: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE webhook_logs SET status = 'parked', error = $2 WHERE id = $1 AND status IN ('received', 'parked')",
+        id.0,
+        reason
+    )
+    .execute(pool)
+    .await
+    .map(|_| ())
+}
+
+async fn set_status(
+    tx: &mut PgConnection,
+    id: WebhookLogId,
+    status: &str,
+    error: Option<&str>,
+    order: Option<OrderId>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE webhook_logs SET status = $2, error = $3, order_id = $4, processed_at = now() WHERE id = $1",
+        id.0,
+        status,
+        error,
+        order.map(|id| id.0),
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,38 @@
+//! `order.expire`: an order that was not paid in time lets go of its stock.
+
+use std::sync::Arc;
+
+use common::{
+    jobs::ExpireOrder,
+    order::{self, Expiry, Source},
+    payment,
+};
+
+use super::State;
+use crate::runtime::{Job, JobError};
+
+/// Starts the end of an unpaid order. One whose payment is under way is asked about at Stripe, and looked at again later.
+///
+/// # Errors
+/// For another try, or because it isn't time yet.
+pub async fn run(job: Job<ExpireOrder>, state: Arc<State>) -> Result<(), JobError> {
+    let order_id = job.payload.order_id;
+    match order::expire(&state.pool, &job.lease, order_id).await? {
+        Expiry::Done => Ok(()),
+        Expiry::NotBefore(left) => Err(JobError::not_yet(anyhow::anyhow!("the order has not expired yet"), left)),
+        Expiry::AskStripe => {
+            if let Some(intent) = payment::current_intent(&state.pool, order_id).await? {
+                match state.stripe.retrieve_intent(&intent).await {
+                    Ok(answer) => {
+                        let source =
+                            Source { operation: "retrieve_intent", stripe_request_id: answer.request_id.as_deref() };
+                        order::apply_intent(&state.pool, None, order_id, &answer.report, source).await?;
+                    }
+                    Err(e) => return Err(state.failed_call("retrieve_intent", Some(order_id), Some(&intent), e).await),
+                }
+            }
+            let why = anyhow::anyhow!("the payment is under way");
+            Err(JobError::not_yet(why, state.pause(job.lease.attempt())))
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `webhook.process`: one event of Stripe's, applied to the order that it is about.
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    id::OrderId,
+    jobs::ProcessWebhook,
+    order::{Applied, Source},
+    payment::IntentReport,
+    webhook::{self, Inbound},
+};
+
+use super::State;
+use crate::runtime::{Job, JobError};
+
+/// Applies the event.
+///
+/// # Errors
+/// For another try; after a day the event is given up and kept as `failed`.
+pub async fn run(job: Job<ProcessWebhook>, state: Arc<State>) -> Result<(), JobError> {
+    let Some(event) = webhook::load(&state.pool, job.payload.webhook_log_id).await? else {
+        return Ok(());
+    };
+    if event.livemode != state.livemode {
+        tracing::error!(event = %event.id, livemode = event.livemode, "an event of the other mode came: check the endpoint");
+        return ignore(&job, &state, &event, "its livemode is not our key's").await;
+    }
+    match event.kind.as_str() {
+        "payment_intent.succeeded"
+        | "payment_intent.payment_failed"
+        | "payment_intent.processing"
+        | "payment_intent.canceled" => payment_intent(&job, &state, &event).await,
+        _ => ignore(&job, &state, &event, "we have no use for this type").await,
+    }
+}
+
+async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inbound) -> Result<(), JobError> {
+    let Some(told) = IntentReport::from_event_object(&event.object) else {
+        return Err(JobError::retry(anyhow::anyhow!("the event's object is not a PaymentIntent that we can read")));
+    };
+    let Some(named) = told.order_id.clone() else {
+        return ignore(job, state, event, "the intent names no order").await;
+    };
+    let Ok(order_id) = named.parse::<OrderId>() else {
+        return park(job, state, event, "the intent names an order that we don't know").await;
+    };
+    // Success is final and applied as it comes. The order in which the others arrive proves nothing: Stripe is asked how the
+    // intent stands now.
+    let (report, request_id) = if event.kind == "payment_intent.succeeded" {
+        (told, None)
+    } else {
+        match state.stripe.retrieve_intent(&told.stripe_id).await {
+            Ok(answer) => (answer.report, answer.request_id),
+            Err(e) => {
+                return Err(state.failed_call("retrieve_intent", None, Some(&told.stripe_id), e).await);
+            }
+        }
+    };
+    let operation = format!("event:{}", event.kind);
+    let source = Source { operation: &operation, stripe_request_id: request_id.as_deref() };
+    match webhook::apply_intent(&state.pool, &job.lease, event.id, order_id, &report, source).await? {
+        Applied::To(_) => {
+            settled(event, "processed");
+            Ok(())
+        }
+        Applied::UnknownOrder => park(job, state, event, "the intent names an order that we don't know").await,
+    }
+}
+
+async fn ignore(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason: &str) -> Result<(), JobError> {
+    webhook::ignore(&state.pool, &job.lease, event.id, reason).await?;
+    settled(event, "ignored");
+    Ok(())
+}
+
+/// What the event is about may turn up yet: looked at again later, until it is too old.
+async fn park(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason: &'static str) -> Result<(), JobError> {
+    webhook::park(&state.pool, event.id, reason).await?;
+    metrics::counter!("kassa_webhook_events_parked_total").increment(1);
+    if job.age > state.limits.give_up_after {
+        return Err(JobError::give_up(anyhow::anyhow!(reason)));
+    }
+    Err(JobError::not_yet(anyhow::anyhow!(reason), state.pause(job.lease.attempt())))
+}
+
+fn settled(event: &Inbound, outcome: &'static str) {
+    metrics::counter!("kassa_webhook_events_settled_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("kassa_webhook_received_to_settled_seconds")
+        .record(Duration::try_from_secs_f64(event.age_seconds).unwrap_or_default().as_secs_f64());
+}

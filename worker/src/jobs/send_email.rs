@@ -1,0 +1,43 @@
+//! `email.send`: one mail of the outbox leaves the shop.
+
+use std::sync::Arc;
+
+use common::{jobs::SendEmail, mail};
+
+use super::State;
+use crate::{
+    runtime::{Job, JobError},
+    smtp::SendError,
+};
+
+/// Renders and sends the mail. A crash between the server's acceptance and our record repeats it, with the same Message-ID.
+///
+/// # Errors
+/// For another try, or never again where the server refuses the mail for good.
+pub async fn run(job: Job<SendEmail>, state: Arc<State>) -> Result<(), JobError> {
+    let Some(outgoing) = mail::load(&state.pool, job.payload.email_id).await? else {
+        return Ok(());
+    };
+    let kind = outgoing.kind.name();
+    let rendered = mail::render(&outgoing, &state.sender).map_err(JobError::give_up)?;
+    match state.mailer.send(&outgoing, &rendered).await {
+        Ok(()) => {
+            count(kind, "sent");
+            let message_id = state.mailer.message_id(&outgoing);
+            Ok(mail::sent(&state.pool, &job.lease, &outgoing, &rendered.subject, &message_id).await?)
+        }
+        Err(e) => {
+            let (outcome, fate): (_, fn(SendError) -> JobError) = match e {
+                SendError::Permanent(_) => ("refused", |e| JobError::give_up(e)),
+                SendError::Transient(_) => ("delayed", |e| JobError::retry(e)),
+            };
+            count(kind, outcome);
+            mail::attempted(&state.pool, outgoing.id, &e.to_string()).await?;
+            Err(fate(e))
+        }
+    }
+}
+
+fn count(kind: &'static str, outcome: &'static str) {
+    metrics::counter!("kassa_emails_total", "kind" => kind, "outcome" => outcome).increment(1);
+}

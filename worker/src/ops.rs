@@ -1,0 +1,45 @@
+//! The listener for operators: metrics and health, on an address that is never public.
+
+use std::{future::IntoFuture as _, net::SocketAddr};
+
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use common::{db, money::Currency};
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+
+#[derive(Clone)]
+struct Shared {
+    pool: PgPool,
+    currency: Currency,
+    metrics: PrometheusHandle,
+}
+
+/// Serves `/metrics`, `/health/live` and `/health/ready` until the process ends.
+///
+/// # Errors
+/// When the address can't be listened on.
+pub async fn serve(addr: SocketAddr, pool: PgPool, currency: Currency, metrics: PrometheusHandle) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(addr).await?;
+    let router = Router::new()
+        .route("/metrics", get(render))
+        .route("/health/live", get(async || "ok\n"))
+        .route("/health/ready", get(ready))
+        .with_state(Shared { pool, currency, metrics });
+    tokio::spawn(axum::serve(listener, router).into_future());
+    Ok(())
+}
+
+async fn render(State(shared): State<Shared>) -> String {
+    let idle = u32::try_from(shared.pool.num_idle()).unwrap_or(u32::MAX);
+    let size = shared.pool.size();
+    metrics::gauge!("kassa_db_pool_connections", "state" => "idle").set(idle);
+    metrics::gauge!("kassa_db_pool_connections", "state" => "used").set(size.saturating_sub(idle));
+    shared.metrics.render()
+}
+
+async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+    match db::check(&shared.pool, shared.currency).await {
+        Ok(()) => (StatusCode::OK, "ready\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not ready\n"),
+    }
+}

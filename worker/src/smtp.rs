@@ -1,0 +1,104 @@
+//! The way of mails out of the worker: SMTP, or files in a folder.
+
+use std::time::Duration;
+
+use common::{
+    config::{MailTransport, Worker},
+    mail::{Outgoing, Rendered},
+};
+use lettre::{
+    AsyncFileTransport, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    message::{Mailbox, MultiPart},
+};
+
+/// A ready way to send.
+pub struct Mailer {
+    transport: Transport,
+    from: Mailbox,
+    timeout: Duration,
+}
+
+enum Transport {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Folder(AsyncFileTransport<Tokio1Executor>),
+}
+
+/// Why a mail was not sent. The texts hold no address.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The server will never take it (5xx), or it can't be written down as a mail.
+    #[error("{0}")]
+    Permanent(String),
+    /// It may be taken later.
+    #[error("{0}")]
+    Transient(String),
+}
+
+/// MAIL_URL or MAIL_FROM can't be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnusableConfiguration(&'static str);
+
+impl Mailer {
+    /// The configured way. Connects when the first mail is sent.
+    ///
+    /// # Errors
+    /// When MAIL_FROM is no address, or MAIL_URL has parts that lettre doesn't know.
+    pub fn new(config: &Worker) -> Result<Self, UnusableConfiguration> {
+        let from = config.mail_from.parse().map_err(|_| UnusableConfiguration("MAIL_FROM is not a mail address"))?;
+        let transport = match &config.mail {
+            MailTransport::Smtp(url) => {
+                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
+                    .map_err(|_| UnusableConfiguration("MAIL_URL is not a usable SMTP URL"))?;
+                Transport::Smtp(builder.timeout(Some(config.smtp_timeout)).build())
+            }
+            MailTransport::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(|_| UnusableConfiguration("MAIL_URL's folder can't be made"))?;
+                Transport::Folder(AsyncFileTransport::new(folder))
+            }
+        };
+        Ok(Self { transport, from, timeout: config.smtp_timeout })
+    }
+
+    /// The mail's Message-ID: made of its own id, so that a repeated mail can be told as such.
+    pub fn message_id(&self, mail: &Outgoing) -> String {
+        format!("<{}@{}>", mail.id, self.from.email.domain())
+    }
+
+    /// Sends a mail.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(&self, mail: &Outgoing, rendered: &Rendered) -> Result<(), SendError> {
+        let to: Mailbox =
+            mail.to.parse().map_err(|_| SendError::Permanent("the recipient is not a mail address".into()))?;
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&rendered.subject)
+            .message_id(Some(self.message_id(mail)))
+            .multipart(MultiPart::alternative_plain_html(rendered.text.clone(), rendered.html.clone()))
+            .map_err(|e| SendError::Permanent(format!("the mail can't be written: {e}")))?;
+        // lettre's time limit is for each step of the dialogue; this one is for the whole.
+        tokio::time::timeout(self.timeout, self.dispatch(message))
+            .await
+            .unwrap_or_else(|_| Err(SendError::Transient("the mail server took too long".into())))
+    }
+
+    async fn dispatch(&self, message: Message) -> Result<(), SendError> {
+        match &self.transport {
+            Transport::Smtp(smtp) => smtp.send(message).await.map(|_| ()).map_err(|e| {
+                // The server's own words may quote the address: its code says enough.
+                let code = e.status().map(|code| format!(" ({code})")).unwrap_or_default();
+                if e.is_permanent() {
+                    SendError::Permanent(format!("the mail server refused the mail{code}"))
+                } else {
+                    SendError::Transient(format!("the mail server did not take the mail{code}"))
+                }
+            }),
+            Transport::Folder(folder) => {
+                folder.send(message).await.map(|_| ()).map_err(|e| SendError::Transient(format!("no file: {e}")))
+            }
+        }
+    }
+}

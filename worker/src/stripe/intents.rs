@@ -1,0 +1,130 @@
+//! The calls about PaymentIntents.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use common::{
+    id::OrderId,
+    money::Money,
+    payment::{IntentReport, IntentStatus, IntentToCreate, LastPaymentError},
+};
+use stripe::{IdempotencyKey, RequestStrategy, StripeRequest as _};
+use stripe_core::{
+    PaymentIntent,
+    payment_intent::{
+        CancelPaymentIntent, CreatePaymentIntent, CreatePaymentIntentAutomaticPaymentMethods, ListPaymentIntent,
+        RetrievePaymentIntent,
+    },
+};
+use stripe_types::{Currency, List, RangeQueryTs};
+
+use super::{Stripe, StripeError};
+
+/// What Stripe says, and under which `req_…` it said so.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The intent as it is now.
+    pub report: IntentReport,
+    /// To look the call up in Stripe's dashboard.
+    pub request_id: Option<String>,
+}
+
+/// The largest page that Stripe gives.
+const PAGE: i64 = 100;
+
+impl Stripe {
+    /// Creates an order's intent, under an idempotency key made of the order's id and the generation: however often this is
+    /// called, there is one.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn create_intent(&self, wanted: &IntentToCreate) -> Result<Answer, StripeError> {
+        let call = self.call("create_intent");
+        let currency: Currency = wanted.currency.parse().unwrap_or_else(|_| Currency::Unknown(wanted.currency.clone()));
+        let metadata = HashMap::from([
+            ("order_id".to_owned(), wanted.order_id.to_string()),
+            ("generation".to_owned(), wanted.generation.to_string()),
+        ]);
+        let intent = CreatePaymentIntent::new(wanted.amount.0, currency)
+            .automatic_payment_methods(CreatePaymentIntentAutomaticPaymentMethods::new(true))
+            .description(format!("Order {}", wanted.number))
+            .metadata(metadata)
+            .customize()
+            .request_strategy(under(format!("order:{}:intent:{}", wanted.order_id, wanted.generation)))
+            .send(&call)
+            .await?;
+        Ok(Answer { report: report(intent), request_id: call.request_id() })
+    }
+
+    /// Asks how an intent stands.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn retrieve_intent(&self, id: &str) -> Result<Answer, StripeError> {
+        let call = self.call("retrieve_intent");
+        let intent = RetrievePaymentIntent::new(id).customize().send(&call).await?;
+        Ok(Answer { report: report(intent), request_id: call.request_id() })
+    }
+
+    /// Cancels an intent.
+    ///
+    /// # Errors
+    /// `payment_intent_unexpected_state` where it has ended or is processing; see [`StripeError`].
+    pub async fn cancel_intent(&self, id: &str) -> Result<Answer, StripeError> {
+        let call = self.call("cancel_intent");
+        let intent =
+            CancelPaymentIntent::new(id).customize().request_strategy(under(format!("{id}:cancel"))).send(&call).await?;
+        Ok(Answer { report: report(intent), request_id: call.request_id() })
+    }
+
+    /// Looks for an intent of an order among all that were created since it was placed. Stripe's List can't filter by metadata,
+    /// and its Search lags behind.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn find_intent(&self, order: OrderId, placed_at: DateTime<Utc>) -> Result<Option<Answer>, StripeError> {
+        let since = (placed_at - TimeDelta::minutes(5)).timestamp(); // Stripe's clock is not ours
+        let wanted = order.to_string();
+        let mut last: Option<String> = None;
+        loop {
+            let call = self.call("list_intents");
+            let mut request = ListPaymentIntent::new().limit(PAGE).created(RangeQueryTs::gte(since));
+            if let Some(last) = last {
+                request = request.starting_after(last);
+            }
+            let page: List<PaymentIntent> = request.customize().send(&call).await?;
+            last = page.data.last().map(|intent| intent.id.to_string());
+            if let Some(found) = page.data.into_iter().find(|intent| intent.metadata.get("order_id") == Some(&wanted)) {
+                return Ok(Some(Answer { report: report(found), request_id: call.request_id() }));
+            }
+            if !page.has_more || last.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+fn under(key: String) -> RequestStrategy {
+    RequestStrategy::Idempotent(IdempotencyKey::new(key).expect("our keys are short and not empty"))
+}
+
+fn report(intent: PaymentIntent) -> IntentReport {
+    let last_error = intent.last_payment_error.map(|error| LastPaymentError {
+        code: error
+            .decline_code
+            .or_else(|| error.code.map(|code| code.as_str().to_owned()))
+            .unwrap_or_else(|| error.type_.as_str().to_owned()),
+        message: error.message.unwrap_or_else(|| "The payment was declined.".into()),
+    });
+    IntentReport {
+        stripe_id: intent.id.to_string(),
+        status: IntentStatus::from(intent.status.as_str()),
+        amount: Money(intent.amount),
+        amount_received: Money(intent.amount_received),
+        currency: intent.currency.to_string().to_lowercase(),
+        client_secret: intent.client_secret,
+        last_error,
+        order_id: intent.metadata.get("order_id").cloned(),
+        generation: intent.metadata.get("generation").and_then(|g| g.parse().ok()),
+    }
+}

@@ -1,0 +1,138 @@
+//! How calls travel: one HTTP client with kept-alive connections, a time limit for each call, and no retries of its own, for
+//! those are the queue's.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use common::config::{self, Secret};
+use reqwest::{
+    Method, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
+};
+use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeMethod, VERSION};
+
+use super::error::{Refusal, StripeError};
+
+/// The way to Stripe.
+#[derive(Clone, Debug)]
+pub struct Stripe {
+    client: reqwest::Client,
+    key: Secret,
+    base: String,
+}
+
+impl Stripe {
+    /// A client for the configured account.
+    ///
+    /// # Errors
+    /// When this machine has no TLS roots.
+    pub fn new(config: &config::Stripe) -> reqwest::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this is the one client that speaks to Stripe")]
+        let client = reqwest::Client::builder()
+            .timeout(config.timeout)
+            .connect_timeout(config.timeout.min(Duration::from_secs(10)))
+            .user_agent(concat!("kassa/", env!("CARGO_PKG_VERSION")))
+            .tcp_nodelay(true)
+            .build()?;
+        let base = config.api_base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { client, key: config.secret_key.clone(), base })
+    }
+
+    /// Starts a call; `operation` is what metrics name it by.
+    pub(super) fn call(&self, operation: &'static str) -> Call<'_> {
+        Call { stripe: self, operation, request_id: OnceLock::new() }
+    }
+}
+
+/// One call: what async-stripe's requests are sent through.
+pub(super) struct Call<'a> {
+    stripe: &'a Stripe,
+    operation: &'static str,
+    request_id: OnceLock<String>,
+}
+
+impl Call<'_> {
+    /// `req_…`, once Stripe has answered.
+    pub(super) fn request_id(&self) -> Option<String> {
+        self.request_id.get().cloned()
+    }
+
+    async fn send(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
+        let (request, overrides) = request.into_pieces();
+        let method = match request.method {
+            StripeMethod::Get => Method::GET,
+            StripeMethod::Post => Method::POST,
+            StripeMethod::Delete => Method::DELETE,
+        };
+        let query = request.query.map(|q| format!("?{q}")).unwrap_or_default();
+        let mut http = self
+            .stripe
+            .client
+            .request(method, format!("{}/v1{}{query}", self.stripe.base, request.path))
+            .bearer_auth(self.stripe.key.expose())
+            .header("Stripe-Version", VERSION.as_str());
+        if let Some(key) = overrides.request_strategy.and_then(|strategy| strategy.get_key()) {
+            http = http.header("Idempotency-Key", key.as_str());
+        }
+        if let Some(body) = request.body {
+            http = http.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
+        }
+        let answer = http.send().await.map_err(|e| unanswered(&e))?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        if let Some(id) = text(&headers, "request-id") {
+            let _ = self.request_id.set(id); // set once: a call is sent once
+        }
+        let body = answer.bytes().await.map_err(|e| unanswered(&e))?;
+        if status.is_success() { Ok(body) } else { Err(StripeError::Refused(refusal(status, &headers, &body))) }
+    }
+}
+
+impl StripeClient for Call<'_> {
+    type Err = StripeError;
+
+    async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
+        let started = Instant::now();
+        let answer = self.send(request).await;
+        let outcome = match &answer {
+            Ok(_) => "ok".to_owned(),
+            Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
+            Err(StripeError::Unanswered(_)) => "unanswered".to_owned(),
+        };
+        metrics::counter!("kassa_stripe_requests_total", "operation" => self.operation, "outcome" => outcome).increment(1);
+        metrics::histogram!("kassa_stripe_request_duration_seconds", "operation" => self.operation)
+            .record(started.elapsed().as_secs_f64());
+        answer
+    }
+}
+
+fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
+    let retry_after = text(headers, RETRY_AFTER.as_str()).and_then(|s| s.parse().ok()).map(Duration::from_secs);
+    Refusal {
+        status: status.as_u16(),
+        request_id: text(headers, "request-id"),
+        replayed: text(headers, "idempotent-replayed").as_deref() == Some("true"),
+        retry_after,
+        ..Refusal::default()
+    }
+    .with_body(body)
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// Says what kind of failure it was; the error itself holds the URL, which is of no use to a reader of the log.
+fn unanswered(error: &reqwest::Error) -> StripeError {
+    StripeError::Unanswered(
+        match error {
+            e if e.is_timeout() => "timeout",
+            e if e.is_connect() => "no connection",
+            e if e.is_body() || e.is_decode() => "its answer broke off",
+            _ => "the connection broke",
+        }
+        .into(),
+    )
+}
