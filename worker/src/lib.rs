@@ -1,1 +1,3 @@
-//! stub
+//! The job worker: carries out what the shop enqueued.
+
+pub mod runtime;
