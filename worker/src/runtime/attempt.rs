@@ -67,3 +67,50 @@ fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without a message")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use common::{config::JobLimits, id::JobId, jobs::Queue};
+    use serde::{Deserialize, Serialize};
+    use tracing::Span;
+
+    use super::*;
+    use crate::runtime::outcome::Verdict;
+
+    #[derive(Serialize, Deserialize)]
+    struct Nothing;
+
+    impl Payload for Nothing {
+        const QUEUE: Queue = Queue::SEND_EMAIL;
+
+        fn dedupe_key(&self) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_abandoned_is_given_back() {
+        let assignment = Assignment {
+            lease: Lease::new(JobId::new(), 1),
+            queue: Nothing::QUEUE,
+            failures: 0,
+            request_id: None,
+            age_at_fetch: Duration::MAX / 2,
+            fetched: Instant::now(),
+            span: Span::none(),
+        };
+        let abandon = CancellationToken::new();
+        abandon.cancel();
+        let end = run(Nothing, &assignment, |_| std::future::pending(), &abandon).await;
+        let limits = JobLimits {
+            lease: Duration::ZERO,
+            backoff: Duration::ZERO,
+            backoff_cap: Duration::ZERO,
+            give_up_after: Duration::ZERO,
+        };
+        let verdict = Verdict::of(end.as_ref().copied(), &assignment, assignment.age(), &limits, 0.5);
+        assert_eq!(verdict, Verdict::Returned);
+    }
+}

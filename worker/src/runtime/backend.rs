@@ -2,16 +2,12 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use apalis::prelude::{Attempt, Backend, Context, Error, Poller, Request, State, TaskId, Worker, WorkerId};
 use apalis_core::{
-    backend::Backend,
     codec::json::JsonCodec,
-    error::Error,
     layers::{Ack, AckLayer},
-    poller::Poller,
-    request::{Parts, Request, State},
+    request::Parts,
     response::Response,
-    task::{attempt::Attempt, task_id::TaskId},
-    worker::{Context, Worker, WorkerId},
 };
 use apalis_sql::context::SqlContext;
 use common::{

@@ -2,11 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use apalis_core::{
-    builder::{WorkerBuilder, WorkerFactoryFn as _},
-    monitor::Monitor,
-    task::{attempt::Attempt, task_id::TaskId},
-};
+use apalis::prelude::{Attempt, Monitor, TaskId, WorkerBuilder, WorkerFactoryFn as _};
 use common::{
     config::JobLimits,
     jobs::{Payload, Queue},
