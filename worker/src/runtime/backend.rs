@@ -73,7 +73,8 @@ impl<P: Payload> Backend<Request<P, SqlContext>> for QueueBackend {
     fn poll(self, _: &Worker<Context>) -> Poller<Self::Stream, Self::Layer> {
         let acknowledge =
             Acknowledge { held: Arc::clone(&self.held), limits: self.limits, outcomes: self.outcomes.clone() };
-        let fetcher = Fetcher { backend: self, hungry: true, look_again: Instant::now(), suspects: Instant::now() };
+        let now = Instant::now();
+        let fetcher = Fetcher { backend: self, hungry: true, look_again: now, suspects: now };
         let requests = stream::unfold(fetcher, |mut fetcher| async {
             let requests = fetcher.next::<P>().await?;
             Some((stream::iter(requests), fetcher))
@@ -87,7 +88,9 @@ struct Fetcher {
     backend: QueueBackend,
     /// There may be more than was taken.
     hungry: bool,
+    /// When it is looked at although nothing woke it.
     look_again: Instant,
+    /// When suspect jobs are looked for.
     suspects: Instant,
 }
 
@@ -95,13 +98,19 @@ impl Fetcher {
     /// The next jobs, once there are some; none once the process stops.
     async fn next<P: Payload>(&mut self) -> Option<Vec<Result<Option<Request<P, SqlContext>>, Error>>> {
         let stop = self.backend.stop.clone();
-        loop {
-            let fetched = tokio::select! {
-                biased;
-                () = stop.cancelled() => return None,
-                fetched = self.wait_and_take_places() => fetched,
-            };
-            let jobs = self.fetch(fetched).await;
+        while !stop.is_cancelled() {
+            // Last when there is little to do, so that they hold up nobody; first when there is much, so that they get a turn.
+            let mut jobs = if self.hungry { self.suspect().await } else { Vec::new() };
+            if jobs.is_empty() {
+                let places = tokio::select! {
+                    () = stop.cancelled() => return None,
+                    places = self.wait_and_take_places() => places,
+                };
+                jobs = self.fetch(places).await;
+            }
+            if jobs.is_empty() {
+                jobs = self.suspect().await;
+            }
             let mut requests = Vec::with_capacity(jobs.len());
             for (job, place) in jobs {
                 requests.extend(self.backend.accept(job, place).await.map(|request| Ok(Some(request))));
@@ -110,6 +119,7 @@ impl Fetcher {
                 return Some(requests);
             }
         }
+        None
     }
 
     async fn wait_and_take_places(&mut self) -> Vec<Place> {
@@ -133,15 +143,17 @@ impl Fetcher {
         match jobs {
             Ok(jobs) => {
                 self.hungry = jobs.len() == wanted;
-                let taken: Vec<_> = jobs.into_iter().zip(places).collect();
-                if taken.is_empty() && Instant::now() >= self.suspects { self.suspect().await } else { taken }
+                jobs.into_iter().zip(places).collect()
             }
             Err(error) => self.failed(&error).await,
         }
     }
 
-    /// A job that took down its process twice, if one is due: it gets the process to itself.
+    /// A job that took down its process twice, if one is due, looked for once a second: it gets the process to itself.
     async fn suspect(&mut self) -> Vec<(Fetched, Place)> {
+        if Instant::now() < self.suspects {
+            return Vec::new();
+        }
         let b = &self.backend;
         self.suspects = Instant::now() + POLL;
         match b.database.run(async |conn| fetch::suspect_is_due(conn, b.queue.name()).await).await {
