@@ -46,12 +46,12 @@ async fn a_scheduled_job_starts_when_it_is_due_and_not_before() {
     let mut conn = lab.pool.acquire().await.expect("the database is there");
     let probe = Probe::new(What::Complete);
     let soon = jobs::enqueue_in(&mut conn, &probe, Duration::from_millis(300)).await.expect("it can be enqueued");
-    let late = jobs::enqueue_in(&mut conn, &probe, Duration::from_secs(3600)).await.expect("it can be enqueued");
+    let late = lab.enqueue_late(What::Complete).await;
     lab.until_job(soon.expect("it has no key"), "status = 'Done'").await;
     assert!(
         lab.value::<bool>("SELECT every(effects.at >= jobs.run_at) FROM effects JOIN jobs ON jobs.id = job_id").await
     );
-    assert_eq!(lab.of::<i32>(late.expect("it has no key"), "attempts").await, 0);
+    assert_eq!(lab.of::<i32>(late, "attempts").await, 0);
     worker.ended().await;
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum What {
     HoldThenComplete,
     /// Completes itself with its effect.
     Complete,
+    /// Works for a while, then completes itself with its effect.
+    Linger,
     /// Completes itself, fails before the commit the first time.
     FailBeforeCommit,
     /// Enqueues another one.
@@ -143,6 +145,13 @@ impl Lab {
     pub(crate) async fn enqueue(&self, what: What) -> JobId {
         let mut conn = self.pool.acquire().await.expect("the database is there");
         jobs::enqueue(&mut conn, &Probe::new(what)).await.expect("it can be enqueued").expect("it has no key")
+    }
+
+    /// Enqueues for later, and commits.
+    pub(crate) async fn enqueue_late(&self, what: What) -> JobId {
+        let mut conn = self.pool.acquire().await.expect("the database is there");
+        let job = jobs::enqueue_in(&mut conn, &Probe::new(what), Duration::from_secs(3600)).await;
+        job.expect("it can be enqueued").expect("it has no key")
     }
 
     /// Runs a statement.
@@ -248,6 +257,10 @@ async fn probe(job: Job<Probe>, lab: Arc<Lab>) -> Result<(), JobError> {
             if job.payload.what == What::HoldThenComplete { lab.effect(&job, false).await } else { Ok(()) }
         }
         What::Complete => lab.effect(&job, false).await,
+        What::Linger => {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            lab.effect(&job, false).await
+        }
         What::FailBeforeCommit => lab.effect(&job, job.failures == 0).await,
         What::EnqueueAnother => {
             let mut conn = lab.pool.acquire().await?;
