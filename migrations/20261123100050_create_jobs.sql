@@ -34,3 +34,9 @@ CREATE INDEX jobs_leased ON jobs (lease_until) WHERE status = 'Running';
 CREATE INDEX jobs_dead ON jobs (job_type, done_at) WHERE status = 'Killed';
 -- One unfinished job per key, so that a done or dead one swallows no later one. Finds the live job of an object, too.
 CREATE UNIQUE INDEX jobs_one_live ON jobs (job_type, dedupe_key) WHERE done_at IS NULL;
+
+-- The history of what went wrong with a job, without its oldest entries.
+CREATE FUNCTION append_job_error(errors jsonb, attempt integer, error text) RETURNS jsonb LANGUAGE sql STABLE AS $$
+  SELECT jsonb_path_query_array(errors, '$[last - 18 to last]')
+         || jsonb_build_array(jsonb_build_object('attempt', attempt, 'at', now(), 'error', error))
+$$;

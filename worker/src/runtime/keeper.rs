@@ -1,0 +1,113 @@
+//! Keeps up the leases of this process's jobs, and rescues those of processes that no longer do.
+
+use std::{sync::Arc, time::Duration};
+
+use common::jobs::on_death;
+use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
+use tokio::time::MissedTickBehavior;
+
+use super::{database::Database, held::Held};
+
+/// Attempts without an outcome that make a job dead, in every queue.
+const MAX_CRASHES: i32 = 10;
+/// Jobs rescued in one transaction.
+const BATCH: i64 = 100;
+/// What is noted about an attempt without an outcome.
+const VANISHED: &str = "the worker that ran it vanished";
+
+/// Renews and rescues for ever, three times in the time of a lease.
+pub(super) async fn keep(database: Database, held: Arc<Held>, worker: String, lease: Duration) {
+    let mut ticks = tokio::time::interval(lease / 3);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // After an outage of the database all leases have run out. It rescues nothing before it has kept up its own leases
+    // once, so that the others have the time to do the same.
+    let mut steady = false;
+    loop {
+        ticks.tick().await;
+        let (ids, attempts) = held.leases();
+        let renewed = database.run(async |conn| renew(conn, &ids, &attempts, &worker, lease).await).await;
+        let kept = match renewed {
+            Ok(()) if steady => database.run(async |conn| rescue(conn).await).await,
+            other => other,
+        };
+        if let Err(error) = &kept {
+            tracing::warn!(error = %error, "leases could not be kept up; trying again");
+        }
+        steady = kept.is_ok();
+    }
+}
+
+/// Rows that a handler's transaction holds are skipped: nobody can rescue these, either. Runs with no jobs, too, so that its
+/// success says that the database is there.
+async fn renew(
+    conn: &mut PgConnection,
+    ids: &[uuid::Uuid],
+    attempts: &[i32],
+    worker: &str,
+    lease: Duration,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE jobs SET lease_until = now() + make_interval(secs => $4)
+         WHERE id = ANY (ARRAY(
+           SELECT j.id FROM unnest($1::uuid[], $2::integer[]) AS held (id, attempt)
+           JOIN jobs j ON j.id = held.id AND j.attempts = held.attempt
+           WHERE j.lock_by = $3 ORDER BY j.id FOR UPDATE OF j SKIP LOCKED))",
+        ids,
+        attempts,
+        worker,
+        lease.as_secs_f64(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+struct Rescued {
+    queue: String,
+    payload: Value,
+    status: String,
+}
+
+/// Makes jobs whose lease ran out due again; those that crashed too often are dead.
+async fn rescue(conn: &mut PgConnection) -> sqlx::Result<()> {
+    loop {
+        let mut tx = conn.begin().await?;
+        let rescued = sqlx::query_as!(
+            Rescued,
+            "UPDATE jobs SET lease_until = NULL, lock_by = NULL, crashes = crashes + 1, last_error = $1,
+                    errors = append_job_error(errors, attempts, $1),
+                    status = CASE WHEN crashes + 1 >= $2 THEN 'Killed' ELSE 'Pending' END,
+                    done_at = CASE WHEN crashes + 1 >= $2 THEN now() END
+             WHERE id = ANY (ARRAY(
+               SELECT id FROM jobs WHERE status = 'Running' AND lease_until < now()
+               ORDER BY lease_until LIMIT $3 FOR UPDATE SKIP LOCKED))
+             RETURNING job_type AS queue, job AS payload, status",
+            VANISHED,
+            MAX_CRASHES,
+            BATCH,
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for job in rescued.iter().filter(|job| job.status == "Killed") {
+            on_death(&mut tx, &job.queue, &job.payload, VANISHED).await?;
+        }
+        tx.commit().await?;
+        for job in &rescued {
+            tell(job);
+        }
+        if i64::try_from(rescued.len()).unwrap_or(0) < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+fn tell(job: &Rescued) {
+    metrics::counter!("kassa_jobs_total", "queue" => job.queue.clone(), "outcome" => "crashed").increment(1);
+    if job.status == "Killed" {
+        metrics::counter!("kassa_jobs_total", "queue" => job.queue.clone(), "outcome" => "dead").increment(1);
+        tracing::error!(queue = job.queue, payload = %job.payload, "a job is dead: its worker vanished {MAX_CRASHES} times");
+    } else {
+        tracing::warn!(queue = job.queue, payload = %job.payload, "rescued a job whose worker vanished");
+    }
+}

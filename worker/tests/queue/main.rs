@@ -1,0 +1,7 @@
+//! The queue and its runtime against a real Postgres: what is promised to jobs, whatever happens to them.
+
+mod ends;
+mod enqueueing;
+mod leases;
+mod running;
+mod support;
