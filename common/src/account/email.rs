@@ -100,8 +100,27 @@ mod tests {
         let long = format!("{}@example.com", "a".repeat(65));
         let longer = format!("a@{}com", "example.".repeat(40));
         for address in [
-            "", "@", "a@", "@b", "ada", "a@b@c", "a b@c", "a@b c", "a..b@c", ".a@c", "a.@c", "a@-b", "a@b..c", "a@b.",
-            "a\r\nbcc:x@c", "a\0@c", "\"a b\"@c", "ä@c", "a@ä.de", &long, &longer,
+            "",
+            "@",
+            "a@",
+            "@b",
+            "ada",
+            "a@b@c",
+            "a b@c",
+            "a@b c",
+            "a..b@c",
+            ".a@c",
+            "a.@c",
+            "a@-b",
+            "a@b..c",
+            "a@b.",
+            "a\r\nbcc:x@c",
+            "a\0@c",
+            "\"a b\"@c",
+            "ä@c",
+            "a@ä.de",
+            &long,
+            &longer,
         ] {
             assert_eq!(Email::parse(address), Err(NotAnEmail), "{address:?}");
         }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 pub use admin::{AdminCreated, CreateAdminError, create_admin};
-pub use email::{Email, NotAnEmail, NotAName, PersonName};
+pub use email::{Email, NotAName, NotAnEmail, PersonName};
 pub use login::LoginError;
 pub use password::{HashError, NewPassword, Passwords, UnfitLength};
 pub use register::{NewAccount, RegisterError};
