@@ -193,12 +193,7 @@ pub async fn tally(conn: &mut PgConnection) -> sqlx::Result<Vec<Tally>> {
                 last.count += row.count;
                 last.oldest_due = last.oldest_due.max(row.oldest_due);
             }
-            None => tallies.push(Tally {
-                queue: row.job_type,
-                state,
-                count: row.count,
-                oldest_due: row.oldest_due,
-            }),
+            None => tallies.push(Tally { queue: row.job_type, state, count: row.count, oldest_due: row.oldest_due }),
         }
     }
     Ok(tallies)
