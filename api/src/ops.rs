@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{Json, Router, extract::State, routing::get};
 use common::db;
-use http::{StatusCode, header};
+use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
 
 use crate::{
     problem::{Problem, kinds},
@@ -28,19 +29,25 @@ pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
         .with_state(app)
 }
 
+/// What a probe is told when all is well.
+#[derive(Serialize)]
+pub(crate) struct Health {
+    status: &'static str,
+}
+
 /// The process runs. Nothing else is asked: a restart would not bring a database back.
-pub(crate) async fn live() -> StatusCode {
-    StatusCode::OK
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health { status: "live" })
 }
 
 /// Requests can be answered: the database is there, its schema is one that this program knows, its currency the right one.
-pub(crate) async fn ready(State(app): State<AppState>) -> Result<impl IntoResponse, Problem> {
+pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1);
     if !app.gate.is_open() {
         return Err(not_ready("The database has not been prepared yet."));
     }
     match tokio::time::timeout(READY_TIMEOUT, db::check(&app.pool, app.config.shop.currency)).await {
-        Ok(Ok(())) => Ok(StatusCode::OK),
+        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
             Err(not_ready("The database can't be used now."))

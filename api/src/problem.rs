@@ -7,8 +7,9 @@ use std::{borrow::Cow, error::Error, fmt::Display};
 
 use axum::response::{IntoResponse, Response};
 use common::{db, idempotency::ClaimError, page::BadCursor};
-use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde_json::{Map, Value, json};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::request_id;
 
@@ -40,7 +41,6 @@ pub(crate) mod kinds {
 
     kinds! {
         MALFORMED_REQUEST BAD_REQUEST "malformed_request" "The request can't be understood"
-        IDEMPOTENCY_KEY_REQUIRED BAD_REQUEST "idempotency_key_required" "The header Idempotency-Key is missing"
         UNAUTHENTICATED UNAUTHORIZED "unauthenticated" "A valid access token is needed"
         FORBIDDEN FORBIDDEN "forbidden" "This is not for your role"
         NOT_FOUND NOT_FOUND "not_found" "There is no such thing"
@@ -63,13 +63,19 @@ pub(crate) mod kinds {
 pub(crate) struct Problem {
     kind: Kind,
     detail: Cow<'static, str>,
+    more: Box<More>,
+}
+
+/// What few problems have.
+#[derive(Clone, Debug, Default)]
+struct More {
     errors: Vec<InvalidField>,
     members: Map<String, Value>,
-    headers: Vec<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
 }
 
 /// One invalid field of a body, or parameter of a query.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct InvalidField {
     pointer: String,
     detail: String,
@@ -78,7 +84,7 @@ struct InvalidField {
 impl Problem {
     /// A problem of this kind; `detail` says to a person what is wrong here and what to do about it.
     pub(crate) fn new(kind: Kind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into(), errors: vec![], members: Map::new(), headers: vec![] }
+        Self { kind, detail: detail.into(), more: Box::default() }
     }
 
     /// A problem of which its kind says all.
@@ -110,13 +116,13 @@ impl Problem {
 
     /// Adds a member that belongs to this kind of problem.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        self.more.members.insert(name.to_owned(), value.into());
         self
     }
 
     /// Adds a header.
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.more.headers.insert(name, value);
         self
     }
 
@@ -124,34 +130,40 @@ impl Problem {
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         self.header(header::RETRY_AFTER, seconds.into())
     }
+}
 
-    fn body(&self) -> Value {
-        let mut body = json!({
-            "type": format!("urn:kassa:problem:{}", self.kind.code),
-            "title": self.kind.title,
-            "status": self.kind.status.as_u16(),
-            "detail": self.detail,
-            "code": self.kind.code,
-        });
-        if let Some(id) = request_id::current() {
-            body["request_id"] = id.into();
-        }
-        if !self.errors.is_empty() {
-            let errors = self.errors.iter().map(|e| json!({"pointer": e.pointer, "detail": e.detail}));
-            body["errors"] = errors.collect();
-        }
-        for (name, value) in &self.members {
-            body[name] = value.clone();
-        }
-        body
-    }
+/// What is written into an answer.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "<[InvalidField]>::is_empty")]
+    errors: &'a [InvalidField],
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        let mut response = (self.kind.status, [content_type], self.body().to_string()).into_response();
-        response.headers_mut().extend(self.headers);
+        let document = Document {
+            r#type: format!("urn:kassa:problem:{}", self.kind.code),
+            title: self.kind.title,
+            status: self.kind.status.as_u16(),
+            detail: &self.detail,
+            code: self.kind.code,
+            request_id: request_id::current(),
+            errors: &self.more.errors,
+            members: &self.more.members,
+        };
+        let body = serde_json::to_vec(&document).expect("strings and JSON values are JSON");
+        let mut response = (self.kind.status, [content_type], body).into_response();
+        response.headers_mut().extend(self.more.headers);
         response
     }
 }
@@ -210,7 +222,7 @@ impl Invalid {
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
         let mut problem = Self::new(kinds::VALIDATION_FAILED, "See `errors` for each of them.");
-        problem.errors = invalid.0;
+        problem.more.errors = invalid.0;
         problem
     }
 }

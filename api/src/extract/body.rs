@@ -126,8 +126,10 @@ fn misfit(pointer: String, error: &serde_json::Error) -> Problem {
         Problem::invalid(format!("{pointer}/{}", escape(quoted)), "is missing")
     } else if message.starts_with("duplicate field") {
         Problem::invalid(format!("{pointer}/{}", escape(quoted)), "is there twice")
-    } else if let Some((_, expected)) = message.split_once("unknown field `").and_then(|(_, m)| m.rsplit_once("`, ")) {
-        Problem::invalid(pointer, format!("is not known here; {expected}"))
+    } else if let Some((_, expected)) =
+        message.strip_prefix("unknown field `").and_then(|message| message.split_once("`, expected "))
+    {
+        Problem::invalid(pointer, format!("is not known here; expected {expected}"))
     } else {
         let message = ["i64", "i32", "u64", "u32"].iter().fold(message.to_owned(), |message, number| {
             message.replace(&format!("expected {number}"), "expected a whole number")
@@ -173,6 +175,8 @@ mod tests {
         #[expect(dead_code, reason = "only its type is of interest")]
         lines: Vec<Line>,
         #[expect(dead_code, reason = "only its type is of interest")]
+        address: Option<String>,
+        #[expect(dead_code, reason = "only its type is of interest")]
         note: Option<String>,
     }
 
@@ -187,7 +191,11 @@ mod tests {
     async fn what_doesnt_fit_is_told_by_its_pointer() {
         for (raw, pointer, detail) in [
             (r#"{}"#, "/lines", "is missing"),
-            (r#"{"lines": [], "role": "admin"}"#, "/role", "is not known here; expected `lines` or `note`"),
+            (
+                r#"{"lines": [], "role": "admin"}"#,
+                "/role",
+                "is not known here; expected one of `lines`, `address`, `note`",
+            ),
             (r#"{"lines": [], "lines": []}"#, "/lines", "is there twice"),
             (r#"{"lines": [{}]}"#, "/lines/0/quantity", "is missing"),
             (r#"{"lines": [{"a/b`": 1}]}"#, "/lines/0/a~1b`", "is not known here; expected `quantity`"),

@@ -52,10 +52,6 @@ impl OptionalCaller {
     pub(crate) fn is_admin(&self) -> bool {
         self.0.as_ref().is_some_and(Caller::is_admin)
     }
-
-    pub(crate) fn is_guest(&self) -> bool {
-        self.0.is_none()
-    }
 }
 
 impl FromRequestParts<AppState> for OptionalCaller {
