@@ -10,6 +10,15 @@ use axum::{
 };
 use http::Method;
 
+const REQUESTS: &str = "kassa_http_requests_total";
+const DURATION: &str = "kassa_http_request_duration_seconds";
+
+/// Tells what the metrics mean.
+pub(crate) fn describe() {
+    metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
+    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Time from a request's headers to its answer's.");
+}
+
 /// Lets the request through, then tells of it.
 pub(crate) async fn record(request: Request, next: Next) -> Response {
     let method = label(request.method());
@@ -21,10 +30,10 @@ pub(crate) async fn record(request: Request, next: Next) -> Response {
     let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
     let status = response.status().as_u16();
     let labels = [("method", method.to_owned()), ("route", route.to_owned())];
-    metrics::histogram!("kassa_http_request_duration_seconds", &labels).record(duration.as_secs_f64());
+    metrics::histogram!(DURATION, &labels).record(duration.as_secs_f64());
     let [method_label, route_label] = labels;
     let labels = [method_label, route_label, ("status", status.to_string())];
-    metrics::counter!("kassa_http_requests_total", &labels).increment(1);
+    metrics::counter!(REQUESTS, &labels).increment(1);
     if route.starts_with("/health/") {
         tracing::debug!(method, route, status, duration_ms = millis(duration), "request");
     } else {

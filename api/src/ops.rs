@@ -13,6 +13,8 @@ use crate::{
     state::AppState,
 };
 
+const POOL_CONNECTIONS: &str = "kassa_db_pool_connections";
+
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -56,9 +58,14 @@ pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, P
     }
 }
 
+/// Tells what the metrics mean.
+pub(crate) fn describe() {
+    metrics::describe_gauge!(POOL_CONNECTIONS, "Connections to the database, by state: idle or used.");
+}
+
 fn measure_pool(app: &AppState) {
     let idle = u32::try_from(app.pool.num_idle()).unwrap_or(u32::MAX);
     let used = app.pool.size().saturating_sub(idle);
-    metrics::gauge!("kassa_db_pool_connections", "state" => "idle").set(idle);
-    metrics::gauge!("kassa_db_pool_connections", "state" => "used").set(used);
+    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
+    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(used);
 }

@@ -28,6 +28,11 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// The whole API.
 pub fn router(app: AppState) -> Router {
+    shell(app, routes::router())
+}
+
+/// These routes, and whatever holds for all of them.
+fn shell(app: AppState, routes: Router<AppState>) -> Router {
     let health = Router::new()
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
@@ -39,7 +44,7 @@ pub fn router(app: AppState) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn(within_time_limit))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    routes::router()
+    routes
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), gate::pass))
         .merge(health)
@@ -88,4 +93,78 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         .unwrap_or("no message");
     tracing::error!(panic = message, "a handler panicked");
     Problem::of(kinds::INTERNAL).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use common::config::{self, Environment};
+    use http::{Request, StatusCode};
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::state::App;
+
+    /// An API whose database is away.
+    fn app() -> AppState {
+        let environment = Environment::from([
+            ("DATABASE_URL", "postgres://nobody@127.0.0.1:9/nothing"),
+            ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("STRIPE_PUBLISHABLE_KEY", "pk_test_0123456789abcdef"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef0123456789abcdef"),
+        ]);
+        Arc::new(App::new(config::Api::read(&environment).expect("a complete configuration")))
+    }
+
+    async fn explode() {
+        panic!("boom")
+    }
+
+    async fn ask(app: AppState, method: &str, path: &str, id: Option<&str>) -> (StatusCode, http::HeaderMap, Value) {
+        let routes = Router::new().route("/explode", get(explode));
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(id) = id {
+            request = request.header("x-request-id", id);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let response = shell(app, routes).oneshot(request).await.expect("an answer");
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, 10_000).await.expect("a body");
+        (head.status, head.headers, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_that_tells_nothing() {
+        let app = app();
+        app.gate.open();
+        let (status, headers, body) = ask(app, "GET", "/explode", Some("mine")).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!((&body["code"], &body["request_id"]), (&"internal".into(), &"mine".into()));
+        assert_eq!(headers["x-request-id"], "mine");
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert!(!body.to_string().contains("boom"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn until_the_database_is_fit_requests_are_put_off_but_the_process_is_alive() {
+        let (status, headers, body) = ask(app(), "GET", "/explode", None).await;
+        assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"unavailable".into()));
+        assert_eq!(headers["retry-after"], "1");
+        assert_eq!(ask(app(), "GET", "/health/live", None).await.0, StatusCode::OK);
+        assert_eq!(ask(app(), "GET", "/health/ready", None).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_methods_become_problems_with_an_id() {
+        let (status, headers, body) = ask(app(), "GET", "/nowhere", Some("not sane")).await;
+        assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &"not_found".into()));
+        assert_eq!(headers["x-request-id"], body["request_id"].as_str().expect("an id"));
+        assert_ne!(headers["x-request-id"], "not sane");
+        let (status, headers, body) = ask(app(), "POST", "/health/live", None).await;
+        assert_eq!((status, &body["code"]), (StatusCode::METHOD_NOT_ALLOWED, &"method_not_allowed".into()));
+        assert_eq!(headers["allow"], "GET,HEAD");
+    }
 }

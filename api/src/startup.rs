@@ -1,6 +1,6 @@
 //! From the configuration to a running server, and from a signal to its end.
 
-use std::{future, io, sync::Arc, time::Duration};
+use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use common::{config, db, db::SchemaError, telemetry};
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    ops,
+    access, ops,
     serve::serve,
     server,
     state::{App, AppState},
@@ -28,23 +28,18 @@ const DATABASE_RETRY: Duration = Duration::from_secs(1);
 pub async fn run(config: config::Api) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = telemetry::record_metrics()?;
+    access::describe();
+    ops::describe();
     let app = Arc::new(App::new(config));
     let api = bind(app.config.addr, "API_ADDR").await?;
     let operations = bind(app.config.metrics_addr, "METRICS_ADDR").await?;
     tracing::info!(addr = %app.config.addr, metrics_addr = %app.config.metrics_addr, "listening");
 
     let (stop, stopped) = watch::channel(false);
-    let database = {
-        let app = app.clone();
-        async move {
-            prepare_database(&app).await?;
-            future::pending::<Result<(), SchemaError>>().await
-        }
-    };
     let api = tokio::spawn(serve(api, server::router(app.clone()), stopped.clone()));
     let operations = tokio::spawn(serve(operations, ops::router(app.clone(), metrics), stopped));
     let outcome = tokio::select! {
-        outcome = database => outcome.context("the database can't be used"),
+        Err(error) = prepare_database(&app) => Err(error).context("the database can't be used"),
         outcome = signalled() => outcome.context("signals can't be waited for"),
     };
     tracing::info!("stopping: no new requests are taken, those that are open are finished");
@@ -55,7 +50,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     outcome
 }
 
-async fn bind(addr: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+async fn bind(addr: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| format!("{variable}: can't listen on {addr}"))
 }
 
@@ -63,13 +58,14 @@ async fn bind(addr: std::net::SocketAddr, variable: &str) -> anyhow::Result<TcpL
 async fn prepare_database(app: &AppState) -> Result<(), SchemaError> {
     let currency = app.config.shop.currency;
     loop {
-        let outcome = match app.config.migrate {
-            true => db::migrate(&app.pool, currency).await,
-            false => db::check(&app.pool, currency).await,
+        let outcome = if app.config.migrate {
+            db::migrate(&app.pool, currency).await
+        } else {
+            db::check(&app.pool, currency).await
         };
         match outcome {
             Err(error) if is_unreachable(&error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the database doesn't answer; trying again");
+                tracing::warn!(error = &error as &dyn Error, "the database doesn't answer; trying again");
                 tokio::time::sleep(DATABASE_RETRY).await;
             }
             Ok(()) => {

@@ -10,7 +10,7 @@ use http::request::Parts;
 
 use crate::problem::Problem;
 
-/// The one id of a path. What isn't an id is nobody's: 404.
+/// The one variable part of a path: an id, or something else that is found by its name. What isn't one is nobody's: 404.
 pub(crate) struct PathId<T>(pub(crate) T);
 
 impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathId<T> {

@@ -2,7 +2,7 @@
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -108,7 +108,7 @@ impl From<ListError> for Problem {
 async fn view(
     State(app): State<AppState>,
     caller: OptionalCaller,
-    Path(id_or_slug): Path<String>,
+    PathId(id_or_slug): PathId<String>,
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let viewer = if caller.is_admin() { Viewer::Admin } else { Viewer::Public };
