@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, Router, extract::State, middleware, routing::get};
 use common::db;
 use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     problem::{Problem, kinds},
+    request_id,
     state::AppState,
 };
 
@@ -28,6 +29,7 @@ pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
         .route("/metrics", get(scrape))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .layer(middleware::from_fn(request_id::keep_or_make))
         .with_state(app)
 }
 

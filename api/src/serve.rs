@@ -25,9 +25,9 @@ const NO_ROOM: Duration = Duration::from_millis(100);
 
 /// Serves until `stopped` turns true; returns once the open requests are finished, after 25 seconds at most.
 pub(crate) async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // HTTP/1.1 only: to guess the version, the first bytes would have to be waited for, without a limit.
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEADER_TIMEOUT);
     let connections = GracefulShutdown::new();
     let mut stop = pin!(stopped.wait_for(|stopped| *stopped));
     loop {
