@@ -15,7 +15,7 @@ use tokio::{
 };
 
 /// Longest wait for the headers of a request; a connection between two requests may be silent for as long.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(20);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest wait for open requests after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(25);

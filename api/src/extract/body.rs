@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequest, Request, rejection::BytesRejection},
 };
 use http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use crate::problem::{Problem, kinds};
@@ -138,6 +138,12 @@ fn misfit(pointer: String, error: &serde_json::Error) -> Problem {
     }
 }
 
+/// For a field that may be left out, but is not to be `null`: who sends that means something else than who sends nothing.
+/// To be named beside `default`.
+pub(crate) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// RFC 6901.
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
@@ -157,7 +163,6 @@ fn escape(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use axum::response::IntoResponse as _;
-    use serde::Deserialize;
     use serde_json::Value;
 
     use super::*;

@@ -19,7 +19,7 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
     conditional::{IfMatch, IfNoneMatch, etag},
-    extract::{Admin, Body, IdempotencyKey, OptionalCaller, Paging, PathId, Query},
+    extract::{Admin, Body, IdempotencyKey, OptionalCaller, Paging, PathId, Query, not_null},
     problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
     state::AppState,
@@ -188,6 +188,7 @@ struct Edit {
     description: String,
     price: i64,
     status: ProductStatus,
+    #[serde(default, deserialize_with = "not_null")]
     stock: Option<i64>,
     #[serde(rename = "id")]
     _id: Option<IgnoredAny>,
