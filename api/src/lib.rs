@@ -1,1 +1,20 @@
-//! stub
+//! The HTTP API of Kassa: extractors that parse requests into the shop's own types, one handler per endpoint, problems
+//! (RFC 9457) for whatever goes wrong.
+//!
+//! It holds no SQL, calls nothing outside the database, and keeps nothing that a second replica would need.
+
+mod access;
+mod conditional;
+mod extract;
+mod gate;
+mod ops;
+mod problem;
+mod request_id;
+mod respond;
+mod routes;
+mod serve;
+pub mod server;
+mod startup;
+pub mod state;
+
+pub use startup::run;

@@ -16,6 +16,7 @@ pub mod jobs;
 pub mod mail;
 pub mod money;
 pub mod order;
+pub mod page;
 pub mod payment;
 pub mod telemetry;
 pub mod verify;

@@ -1,1 +1,131 @@
-//! stub
+//! The catalogue: what the shop sells, for how much, and how many of it there are.
+//!
+//! Stock is moved here only by an operator's hand (the first count, adjustments), each time with a row in the stock ledger;
+//! sales and returns belong to `inventory`.
+
+mod archive;
+mod create;
+mod edit;
+mod list;
+mod slug;
+mod store;
+mod values;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+
+pub use archive::archive;
+pub use create::{CreateError, Created, NewProduct, create};
+pub use edit::{EditError, Precondition, ProductEdit, edit};
+pub use list::{ListError, ListProducts, Listing, Sort, list};
+pub use slug::{NotASlug, Slug};
+pub use values::{Description, NotADescription, NotAPrice, NotAProductName, NotAStock, Price, ProductName, Stock};
+
+use crate::{
+    id::ProductId,
+    money::{Currency, Money},
+};
+
+/// Whether a product is for sale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum ProductStatus {
+    /// It is.
+    Active,
+    /// It isn't, and only admins see it; orders of it stay.
+    Archived,
+}
+
+/// A product, as its row is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Its id.
+    pub id: ProductId,
+    /// What it is called.
+    pub name: String,
+    /// Its readable address.
+    pub slug: String,
+    /// What there is to say about it.
+    pub description: String,
+    /// What one costs.
+    pub price: Money,
+    /// How many there are.
+    pub stock: i64,
+    /// How many of these are promised to orders that aren't paid yet.
+    pub reserved: i64,
+    /// Whether it is for sale.
+    pub status: ProductStatus,
+    /// Rises with every change of the row, sales among them.
+    pub version: i64,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When its row last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A product, as clients see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are those of `Product`, with the currency beside the price")]
+pub struct ProductView {
+    pub id: ProductId,
+    pub name: String,
+    pub slug: String,
+    pub description: String,
+    pub price: Money,
+    pub currency: Currency,
+    pub stock: i64,
+    /// What can still be bought: `stock` less what is reserved.
+    pub available: i64,
+    pub status: ProductStatus,
+    /// None yet.
+    pub images: [(); 0],
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub version: i64,
+}
+
+impl Product {
+    /// This product as clients of a shop with this currency see it.
+    pub fn show(self, currency: Currency) -> ProductView {
+        ProductView {
+            id: self.id,
+            name: self.name,
+            slug: self.slug,
+            description: self.description,
+            price: self.price,
+            currency,
+            stock: self.stock,
+            available: self.stock - self.reserved,
+            status: self.status,
+            images: [],
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            version: self.version,
+        }
+    }
+}
+
+/// Who looks at the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Viewer {
+    /// A guest or a shopper: sees what is for sale.
+    Public,
+    /// An admin: sees archived products, too.
+    Admin,
+}
+
+/// The product with this id or slug, if this viewer may see it.
+///
+/// # Errors
+/// The database's.
+pub async fn view(pool: &PgPool, id_or_slug: &str, viewer: Viewer) -> sqlx::Result<Option<Product>> {
+    let mut connection = pool.acquire().await?;
+    let found = match (id_or_slug.parse(), Slug::parse(id_or_slug)) {
+        (Ok(id), _) => store::by_id(&mut connection, id).await?,
+        (_, Ok(slug)) => store::by_slug(&mut connection, &slug).await?,
+        _ => None,
+    };
+    Ok(found.filter(|product| product.status == ProductStatus::Active || viewer == Viewer::Admin))
+}

@@ -1,0 +1,106 @@
+//! Conditional requests (RFC 9110, section 13): entity tags, `If-Match` and `If-None-Match`.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use common::catalog::Precondition;
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+
+use crate::problem::{Problem, kinds};
+
+/// The entity tag of a row's version.
+pub(crate) fn etag(version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).expect("a quoted number is visible ASCII")
+}
+
+/// For which versions a change was made. Tags compare strongly: a weak one matches nothing.
+pub(crate) struct IfMatch(pub(crate) Precondition);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let malformed =
+            || Problem::new(kinds::MALFORMED_REQUEST, "`If-Match` must hold `ETag`s in double quotes, or be `*`.");
+        match tags(&parts.headers, header::IF_MATCH) {
+            Tags::Absent => Ok(Self(Precondition::Unknown)),
+            Tags::Any => Ok(Self(Precondition::Any)),
+            Tags::Malformed => Err(malformed()),
+            Tags::These(tags) => {
+                let strong = tags.iter().filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+                Ok(Self(Precondition::Versions(strong.collect())))
+            }
+        }
+    }
+}
+
+/// What the client has already. Tags compare weakly, and a malformed header is as good as none.
+pub(crate) struct IfNoneMatch(Tags);
+
+impl IfNoneMatch {
+    /// Whether the client has this already, so that 304 is the answer.
+    pub(crate) fn matches(&self, etag: &HeaderValue) -> bool {
+        match &self.0 {
+            Tags::Any => true,
+            Tags::These(tags) => tags.iter().any(|tag| tag.trim_start_matches("W/").as_bytes() == etag.as_bytes()),
+            Tags::Absent | Tags::Malformed => false,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(tags(&parts.headers, header::IF_NONE_MATCH)))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Tags {
+    Absent,
+    Any,
+    These(Vec<String>),
+    Malformed,
+}
+
+/// The tags of a header, quotes and all. Ours hold no commas, so that others may be torn without harm.
+fn tags(headers: &HeaderMap, name: HeaderName) -> Tags {
+    let mut tags = vec![];
+    for value in headers.get_all(name) {
+        let Ok(value) = value.to_str() else { return Tags::Malformed };
+        tags.extend(value.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned));
+    }
+    match tags.as_slice() {
+        [] => Tags::Absent,
+        [any] if any == "*" => Tags::Any,
+        these if these.iter().all(|tag| tag.contains('"')) => Tags::These(tags),
+        _ => Tags::Malformed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &'static str) -> Tags {
+        tags(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]), header::IF_MATCH)
+    }
+
+    #[test]
+    fn tags_are_read_as_a_list() {
+        assert_eq!(tags(&HeaderMap::new(), header::IF_MATCH), Tags::Absent);
+        assert_eq!(read("*"), Tags::Any);
+        assert_eq!(read("\"3\", W/\"4\""), Tags::These(vec!["\"3\"".into(), "W/\"4\"".into()]));
+        assert_eq!(read("3"), Tags::Malformed);
+        assert_eq!(read("*, \"3\""), Tags::Malformed);
+    }
+
+    #[test]
+    fn what_the_client_has_is_compared_weakly() {
+        assert!(IfNoneMatch(read("\"2\", W/\"3\"")).matches(&etag(3)));
+        assert!(IfNoneMatch(read("*")).matches(&etag(3)));
+        assert!(!IfNoneMatch(read("\"4\"")).matches(&etag(3)));
+        assert!(!IfNoneMatch(Tags::Absent).matches(&etag(3)));
+    }
+}

@@ -1,0 +1,47 @@
+//! The header `Idempotency-Key`: a client's promise that two requests with one key are one request.
+
+use axum::extract::FromRequestParts;
+use common::idempotency::{KeyedRequest, LONGEST_KEY};
+use http::{HeaderName, request::Parts};
+
+use crate::problem::{Problem, kinds};
+
+const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The key, if one was sent, with the method and the path that it belongs to.
+pub(crate) struct IdempotencyKey {
+    endpoint: String,
+    key: Option<String>,
+}
+
+impl IdempotencyKey {
+    /// This request under its key; `raw` is its body, byte by byte.
+    pub(crate) fn request(self, raw: &[u8]) -> Option<KeyedRequest> {
+        self.key.map(|key| KeyedRequest::new(self.endpoint, key, raw))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let malformed = || {
+            Problem::new(
+                kinds::MALFORMED_REQUEST,
+                format!("`Idempotency-Key` must be one value of 1 to {LONGEST_KEY} visible ASCII characters."),
+            )
+        };
+        let mut values = parts.headers.get_all(HEADER).iter();
+        let key = match (values.next(), values.next()) {
+            (None, _) => None,
+            (Some(value), None) => {
+                let key = value.to_str().map_err(|_| malformed())?.trim();
+                let is_fit =
+                    (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+                Some(key.to_owned()).filter(|_| is_fit).ok_or_else(malformed).map(Some)?
+            }
+            (Some(_), Some(_)) => return Err(malformed()),
+        };
+        Ok(Self { endpoint: format!("{} {}", parts.method, parts.uri.path()), key })
+    }
+}

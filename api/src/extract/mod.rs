@@ -1,0 +1,17 @@
+//! From a request to the shop's own types. Whatever is wrong with a request is told as a problem.
+
+mod body;
+mod caller;
+mod key;
+mod page;
+mod path;
+mod prefer;
+mod query;
+
+pub(crate) use body::{Body, OptionalBody, RawBody, not_null};
+pub(crate) use caller::{Admin, Caller, OptionalCaller};
+pub(crate) use key::IdempotencyKey;
+pub(crate) use page::Paging;
+pub(crate) use path::PathId;
+pub(crate) use prefer::Prefer;
+pub(crate) use query::Query;

@@ -1,0 +1,73 @@
+//! What operators and their machines ask: is it alive, is it ready, how is it doing.
+
+use std::time::Duration;
+
+use axum::{Json, Router, extract::State, middleware, routing::get};
+use common::db;
+use http::header;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+
+use crate::{
+    problem::{Problem, kinds},
+    request_id,
+    state::AppState,
+};
+
+const POOL_CONNECTIONS: &str = "kassa_db_pool_connections";
+
+/// Longest wait for the database; probes give up soon, too.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The routes of `METRICS_ADDR`, which is never public.
+pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
+    let scrape = move |State(app): State<AppState>| async move {
+        measure_pool(&app);
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+    };
+    Router::new()
+        .route("/metrics", get(scrape))
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .layer(middleware::from_fn(request_id::keep_or_make))
+        .with_state(app)
+}
+
+/// What a probe is told when all is well.
+#[derive(Serialize)]
+pub(crate) struct Health {
+    status: &'static str,
+}
+
+/// The process runs. Nothing else is asked: a restart would not bring a database back.
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health { status: "live" })
+}
+
+/// Requests can be answered: the database is there, its schema is one that this program knows, its currency the right one.
+pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
+    let not_ready = |why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1);
+    if !app.gate.is_open() {
+        return Err(not_ready("The database has not been prepared yet."));
+    }
+    match tokio::time::timeout(READY_TIMEOUT, db::check(&app.pool, app.config.shop.currency)).await {
+        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            Err(not_ready("The database can't be used now."))
+        }
+        Err(_) => Err(not_ready("The database doesn't answer in time.")),
+    }
+}
+
+/// Tells what the metrics mean.
+pub(crate) fn describe() {
+    metrics::describe_gauge!(POOL_CONNECTIONS, "Connections to the database, by state: idle or used.");
+}
+
+fn measure_pool(app: &AppState) {
+    let idle = u32::try_from(app.pool.num_idle()).unwrap_or(u32::MAX);
+    let used = app.pool.size().saturating_sub(idle);
+    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
+    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(used);
+}

@@ -1,0 +1,13 @@
+//! The endpoints, one file for each part of the shop. A handler extracts, calls one operation, and answers.
+
+mod auth;
+mod products;
+
+use axum::Router;
+
+use crate::state::AppState;
+
+/// All endpoints. A new part of the shop is merged in here; the layers of `server` then hold for it, too.
+pub(crate) fn router() -> Router<AppState> {
+    Router::new().merge(auth::routes()).merge(products::routes())
+}

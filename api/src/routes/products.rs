@@ -1,0 +1,261 @@
+//! `/products`: the catalogue, for all to see and for admins to change.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use common::{
+    catalog::{
+        self, CreateError, Description, EditError, ListError, ListProducts, Listing, NewProduct, Price, Product,
+        ProductEdit, ProductName, ProductStatus, ProductView, Slug, Sort, Stock, Viewer,
+    },
+    id::ProductId,
+    page::Page,
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::{
+    conditional::{IfMatch, IfNoneMatch, etag},
+    extract::{Admin, Body, IdempotencyKey, OptionalCaller, Paging, PathId, Query, not_null},
+    problem::{Invalid, Kind, Problem, kinds},
+    respond::replayed,
+    state::AppState,
+};
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/products", get(list).post(create))
+        .route("/products/{id}", get(view).put(edit).delete(archive))
+}
+
+/// Clients and caches may keep what anybody may see, but ask each time whether it still holds.
+const REVALIDATE: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    (header::VARY, HeaderValue::from_static("authorization")),
+];
+
+#[derive(Deserialize)]
+struct Filters {
+    status: Option<String>,
+    sort: Option<String>,
+    min_price: Option<i64>,
+    max_price: Option<i64>,
+    in_stock: Option<bool>,
+}
+
+impl Filters {
+    fn parse(self, paging: Paging) -> Result<ListProducts, Problem> {
+        let mut invalid = Invalid::default();
+        let listing = invalid.field("/status", listing(self.status.as_deref()));
+        let sort = invalid.field("/sort", sort(self.sort.as_deref()));
+        let min_price = invalid.optional("/min_price", self.min_price.map(Price::parse));
+        let max_price = invalid.optional("/max_price", self.max_price.map(Price::parse));
+        let (Some(listing), Some(sort), Some(min_price), Some(max_price)) = (listing, sort, min_price, max_price)
+        else {
+            return Err(invalid.into());
+        };
+        let in_stock = self.in_stock.unwrap_or(false);
+        Ok(ListProducts { listing, sort, min_price, max_price, in_stock, limit: paging.limit, cursor: paging.cursor })
+    }
+}
+
+fn listing(status: Option<&str>) -> Result<Listing, &'static str> {
+    match status {
+        None | Some("active") => Ok(Listing::Active),
+        Some("archived") => Ok(Listing::Archived),
+        Some("all") => Ok(Listing::All),
+        Some(_) => Err("must be active, archived or all"),
+    }
+}
+
+fn sort(sort: Option<&str>) -> Result<Sort, &'static str> {
+    match sort {
+        None | Some("newest") => Ok(Sort::Newest),
+        Some("price") => Ok(Sort::Price),
+        Some("-price") => Ok(Sort::PriceDescending),
+        Some("name") => Ok(Sort::Name),
+        Some(_) => Err("must be newest, price, -price or name"),
+    }
+}
+
+async fn list(
+    State(app): State<AppState>,
+    caller: OptionalCaller,
+    paging: Paging,
+    Query(filters): Query<Filters>,
+) -> Result<impl IntoResponse, Problem> {
+    let wanted = filters.parse(paging)?;
+    if wanted.listing != Listing::Active && !caller.is_admin() {
+        return Err(Problem::new(kinds::FORBIDDEN, "Only admins see products that are archived."));
+    }
+    let currency = app.config.shop.currency;
+    let page: Page<ProductView> = catalog::list(&app.pool, &wanted).await?.map(|product| product.show(currency));
+    Ok((REVALIDATE, Json(page)))
+}
+
+impl From<ListError> for Problem {
+    fn from(error: ListError) -> Self {
+        match error {
+            ListError::Cursor(error) => error.into(),
+            ListError::Database(error) => error.into(),
+        }
+    }
+}
+
+async fn view(
+    State(app): State<AppState>,
+    caller: OptionalCaller,
+    PathId(id_or_slug): PathId<String>,
+    known: IfNoneMatch,
+) -> Result<Response, Problem> {
+    let viewer = if caller.is_admin() { Viewer::Admin } else { Viewer::Public };
+    let product = catalog::view(&app.pool, &id_or_slug, viewer).await?.ok_or_else(Problem::not_found)?;
+    let etag = etag(product.version);
+    if known.matches(&etag) {
+        return Ok((StatusCode::NOT_MODIFIED, REVALIDATE, [(header::ETAG, etag)]).into_response());
+    }
+    Ok((REVALIDATE, show(&app, product)).into_response())
+}
+
+/// A product with its entity tag.
+fn show(app: &AppState, product: Product) -> impl IntoResponse + use<> {
+    ([(header::ETAG, etag(product.version))], Json(product.show(app.config.shop.currency)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Creation {
+    name: String,
+    slug: Option<String>,
+    description: Option<String>,
+    price: i64,
+    stock: i64,
+}
+
+impl Creation {
+    fn parse(self) -> Result<NewProduct, Problem> {
+        let mut invalid = Invalid::default();
+        let name = invalid.field("/name", ProductName::parse(&self.name));
+        let slug = invalid.optional("/slug", self.slug.as_deref().map(Slug::parse));
+        let description = invalid.field("/description", Description::parse(self.description.unwrap_or_default()));
+        let price = invalid.field("/price", Price::parse(self.price));
+        let stock = invalid.field("/stock", Stock::parse(self.stock));
+        match (name, slug, description, price, stock) {
+            (Some(name), Some(slug), Some(description), Some(price), Some(stock)) => {
+                Ok(NewProduct { name, slug, description, price, stock })
+            }
+            _ => Err(invalid.into()),
+        }
+    }
+}
+
+async fn create(
+    State(app): State<AppState>,
+    Admin(admin): Admin,
+    key: IdempotencyKey,
+    body: Body<Creation>,
+) -> Result<impl IntoResponse, Problem> {
+    let new = body.value.parse()?;
+    let created = catalog::create(&app.pool, admin.id, &new, key.request(&body.raw).as_ref()).await?;
+    let location = [(header::LOCATION, format!("/products/{}", created.product.id))];
+    Ok((StatusCode::CREATED, location, replayed(created.replayed), show(&app, created.product)))
+}
+
+const SLUG_TAKEN: Kind = Kind::new(StatusCode::CONFLICT, "slug_taken", "Another product has this slug");
+
+fn slug_taken() -> Problem {
+    Problem::new(SLUG_TAKEN, "Choose another slug, or give none for a new product to have one made from its name.")
+}
+
+impl From<CreateError> for Problem {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::SlugTaken => slug_taken(),
+            CreateError::Claim(error) => error.into(),
+        }
+    }
+}
+
+/// What PUT takes: what an admin may set and, without effect, the rest of what GET gave.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    name: String,
+    slug: String,
+    description: String,
+    price: i64,
+    status: ProductStatus,
+    #[serde(default, deserialize_with = "not_null")]
+    stock: Option<i64>,
+    #[serde(rename = "id")]
+    _id: Option<IgnoredAny>,
+    #[serde(rename = "currency")]
+    _currency: Option<IgnoredAny>,
+    #[serde(rename = "available")]
+    _available: Option<IgnoredAny>,
+    #[serde(rename = "images")]
+    _images: Option<IgnoredAny>,
+    #[serde(rename = "created_at")]
+    _created_at: Option<IgnoredAny>,
+    #[serde(rename = "updated_at")]
+    _updated_at: Option<IgnoredAny>,
+    #[serde(rename = "version")]
+    _version: Option<IgnoredAny>,
+}
+
+impl Edit {
+    fn parse(self) -> Result<ProductEdit, Problem> {
+        let mut invalid = Invalid::default();
+        let name = invalid.field("/name", ProductName::parse(&self.name));
+        let slug = invalid.field("/slug", Slug::parse(&self.slug));
+        let description = invalid.field("/description", Description::parse(self.description));
+        let price = invalid.field("/price", Price::parse(self.price));
+        let stock = invalid.optional("/stock", self.stock.map(Stock::parse));
+        match (name, slug, description, price, stock) {
+            (Some(name), Some(slug), Some(description), Some(price), Some(stock)) => {
+                Ok(ProductEdit { name, slug, description, price, status: self.status, stock })
+            }
+            _ => Err(invalid.into()),
+        }
+    }
+}
+
+async fn edit(
+    State(app): State<AppState>,
+    Admin(admin): Admin,
+    PathId(id): PathId<ProductId>,
+    IfMatch(precondition): IfMatch,
+    body: Body<Edit>,
+) -> Result<impl IntoResponse, Problem> {
+    let edit = body.value.parse()?;
+    let product = catalog::edit(&app.pool, admin.id, id, &edit, &precondition).await?;
+    Ok(show(&app, product))
+}
+
+const STOCK_RESERVED: Kind =
+    Kind::new(StatusCode::CONFLICT, "stock_reserved", "More is promised to orders than would be left");
+
+impl From<EditError> for Problem {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::NotFound => Self::not_found(),
+            EditError::Changed => Self::new(kinds::PRECONDITION_FAILED, "Read the product again, and edit that."),
+            EditError::VersionRequired => Self::new(
+                kinds::PRECONDITION_REQUIRED,
+                "To change `stock`, send the `ETag` that was read as `If-Match`: a unit may have been sold since.",
+            ),
+            EditError::StockReserved { reserved } => {
+                Self::new(STOCK_RESERVED, format!("`stock` can't be below {reserved}.")).with("reserved", reserved)
+            }
+            EditError::SlugTaken => slug_taken(),
+            EditError::Database(error) => error.into(),
+        }
+    }
+}
+
+async fn archive(State(app): State<AppState>, _: Admin, PathId(id): PathId<ProductId>) -> Result<StatusCode, Problem> {
+    if catalog::archive(&app.pool, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
+}

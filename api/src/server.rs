@@ -1,0 +1,170 @@
+//! The router, and the layers that every request goes through.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use http::{HeaderName, HeaderValue, header};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    access, gate, ops,
+    problem::{Problem, kinds},
+    request_id, routes,
+    state::AppState,
+};
+
+/// Largest JSON body, in bytes. Routes with larger ones say so themselves.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Longest that one request may take, its body's arrival included.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The whole API.
+pub fn router(app: AppState) -> Router {
+    shell(app, routes::router())
+}
+
+/// These routes, and whatever holds for all of them.
+fn shell(app: AppState, routes: Router<AppState>) -> Router {
+    let health = Router::new()
+        .route("/health/live", get(ops::live))
+        .route("/health/ready", get(ops::ready))
+        .method_not_allowed_fallback(method_not_allowed);
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn(request_id::keep_or_make))
+        .layer(middleware::from_fn(access::record))
+        .layer(middleware::from_fn(common_headers))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(within_time_limit))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    routes
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(app.clone(), gate::pass))
+        .merge(health)
+        .fallback(unknown_path)
+        .layer(layers)
+        .with_state(app)
+}
+
+async fn unknown_path() -> Problem {
+    Problem::new(kinds::NOT_FOUND, "There is nothing at this path.")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(kinds::METHOD_NOT_ALLOWED, "The `Allow` header says which methods this path knows.")
+}
+
+async fn within_time_limit(request: Request, next: Next) -> Response {
+    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.unwrap_or_else(|_| {
+        tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
+        Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
+            .retry_after(1)
+            .into_response()
+    })
+}
+
+/// Headers that are right for every answer, unless its handler has said otherwise: what the API tells is nobody's to keep,
+/// and JSON is JSON.
+async fn common_headers(request: Request, next: Next) -> Response {
+    const DEFAULTS: [(HeaderName, HeaderValue); 2] = [
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    let mut response = next.run(request).await;
+    for (name, value) in DEFAULTS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    response
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(panic = message, "a handler panicked");
+    Problem::of(kinds::INTERNAL).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::body::{Body, to_bytes};
+    use common::config::{self, Environment};
+    use http::{Request, StatusCode};
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::state::App;
+
+    /// An API whose database is away.
+    fn app() -> AppState {
+        let environment = Environment::from([
+            ("DATABASE_URL", "postgres://nobody@127.0.0.1:9/nothing"),
+            ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+            ("STRIPE_PUBLISHABLE_KEY", "pk_test_0123456789abcdef"),
+            ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef0123456789abcdef"),
+        ]);
+        Arc::new(App::new(config::Api::read(&environment).expect("a complete configuration")))
+    }
+
+    async fn explode() {
+        panic!("boom")
+    }
+
+    async fn ask(app: AppState, method: &str, path: &str, id: Option<&str>) -> (StatusCode, http::HeaderMap, Value) {
+        let routes = Router::new().route("/explode", get(explode));
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(id) = id {
+            request = request.header("x-request-id", id);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let response = shell(app, routes).oneshot(request).await.expect("an answer");
+        let (head, body) = response.into_parts();
+        let body = to_bytes(body, 10_000).await.expect("a body");
+        (head.status, head.headers, serde_json::from_slice(&body).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_that_tells_nothing() {
+        let app = app();
+        app.gate.open();
+        let (status, headers, body) = ask(app, "GET", "/explode", Some("mine")).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!((&body["code"], &body["request_id"]), (&"internal".into(), &"mine".into()));
+        assert_eq!(headers["x-request-id"], "mine");
+        assert_eq!(headers["content-type"], "application/problem+json");
+        assert!(!body.to_string().contains("boom"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn until_the_database_is_fit_requests_are_put_off_but_the_process_is_alive() {
+        let (status, headers, body) = ask(app(), "GET", "/explode", None).await;
+        assert_eq!((status, &body["code"]), (StatusCode::SERVICE_UNAVAILABLE, &"unavailable".into()));
+        assert_eq!(headers["retry-after"], "1");
+        assert_eq!(ask(app(), "GET", "/health/live", None).await.0, StatusCode::OK);
+        assert_eq!(ask(app(), "GET", "/health/ready", None).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_methods_become_problems_with_an_id() {
+        let (status, headers, body) = ask(app(), "GET", "/nowhere", Some("not sane")).await;
+        assert_eq!((status, &body["code"]), (StatusCode::NOT_FOUND, &"not_found".into()));
+        assert_eq!(headers["x-request-id"], body["request_id"].as_str().expect("an id"));
+        assert_ne!(headers["x-request-id"], "not sane");
+        let (status, headers, body) = ask(app(), "POST", "/health/live", None).await;
+        assert_eq!((status, &body["code"]), (StatusCode::METHOD_NOT_ALLOWED, &"method_not_allowed".into()));
+        assert_eq!(headers["allow"], "GET,HEAD");
+    }
+}

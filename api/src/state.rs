@@ -1,0 +1,38 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use common::{account::Accounts, clock::Clock, config, db};
+use sqlx::PgPool;
+
+use crate::gate::Gate;
+
+/// What handlers get by `State(app): State<AppState>`.
+pub type AppState = Arc<App>;
+
+/// The parts of a running API.
+#[derive(Debug)]
+pub struct App {
+    /// The way to the database.
+    pub pool: PgPool,
+    /// What was configured.
+    pub config: config::Api,
+    /// Who may come in.
+    pub accounts: Accounts,
+    /// Closed until the database has been found fit.
+    pub gate: Gate,
+}
+
+impl App {
+    /// Takes a moment: a password is hashed. The database isn't touched yet.
+    pub fn new(config: config::Api) -> Self {
+        let accounts = Accounts::new(
+            &config.jwt_secrets,
+            config.access_token_lifetime,
+            config.refresh_token_lifetime,
+            Clock::System,
+        );
+        let pool = db::pool(config.database.options.clone(), config.database.max_connections);
+        Self { pool, config, accounts, gate: Gate::default() }
+    }
+}

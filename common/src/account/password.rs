@@ -1,0 +1,176 @@
+//! Passwords: which are good enough, and how they are hashed: argon2id, off the async threads, a few at a time.
+
+use std::{fmt, sync::Arc, thread};
+
+use argon2::{
+    Algorithm, Argon2, Params, PasswordHash, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _},
+};
+use tokio::sync::Semaphore;
+
+/// A password for an account, long enough and not too long. Whether it is well known is found when it is hashed.
+pub struct NewPassword(String);
+
+/// Too short, or too long.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have 12 to 128 characters")]
+pub struct UnfitLength;
+
+impl NewPassword {
+    /// Takes a password as it is: nothing is cut off, blanks count (NIST SP 800-63B, section 5.1.1).
+    ///
+    /// # Errors
+    /// When it has fewer than 12 characters or more than 128.
+    pub fn parse(raw: String) -> Result<Self, UnfitLength> {
+        if (12..=128).contains(&raw.chars().count()) { Ok(Self(raw)) } else { Err(UnfitLength) }
+    }
+}
+
+impl fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NewPassword(…)")
+    }
+}
+
+/// A password that falls within so many of an attacker's first guesses is refused. zxcvbn counts at least 10,000 for what is
+/// put together from two parts: a tenfold of that also finds the likes of `password1234`.
+const FIRST_GUESSES: u64 = 100_000;
+
+/// Hashes passwords and verifies them.
+#[derive(Debug)]
+pub struct Passwords {
+    argon2: Argon2<'static>,
+    slots: Arc<Semaphore>,
+    dummy: Arc<str>,
+}
+
+/// Why a password was not hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// It is among the first that an attacker would try.
+    #[error("is too easy to guess; a few unrelated words make a better one")]
+    WellKnown,
+    /// There was no memory or no randomness for it.
+    #[error("the password could not be hashed: {0}")]
+    Failed(argon2::password_hash::Error),
+}
+
+#[expect(clippy::new_without_default, reason = "it hashes a password, which nobody expects of a default")]
+impl Passwords {
+    /// Works with OWASP's figures (Password Storage Cheat Sheet: argon2id, 19 MiB, two passes, one lane), on half of the
+    /// cores, so that a flood of logins leaves the other half to everything else.
+    pub fn new() -> Self {
+        let params = Params::new(19_456, 2, 1, None).expect("OWASP's figures are within argon2's limits");
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let cores = thread::available_parallelism().map_or(1, Into::into);
+        let dummy = argon2.hash_password(b"the password of nobody").expect("a machine without randomness can't run us");
+        Self { argon2, slots: Arc::new(Semaphore::new((cores / 2).max(1))), dummy: dummy.to_string().into() }
+    }
+
+    /// The hash of a password, as a PHC string, unless the password is well known; `personal` are words of its user's,
+    /// such as the e-mail, that make it easy to guess.
+    ///
+    /// # Errors
+    /// See [`HashError`].
+    pub async fn hash(&self, password: NewPassword, personal: Vec<String>) -> Result<String, HashError> {
+        let argon2 = self.argon2.clone();
+        self.in_slot(move || {
+            let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
+            if zxcvbn::zxcvbn(&password.0, &personal).guesses() <= FIRST_GUESSES {
+                return Err(HashError::WellKnown);
+            }
+            argon2.hash_password(password.0.as_bytes()).map(|hash| hash.to_string()).map_err(HashError::Failed)
+        })
+        .await
+    }
+
+    /// Whether this password has that hash. Without a hash the answer is no, after the same time.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> bool {
+        let argon2 = self.argon2.clone();
+        let dummy = self.dummy.clone();
+        self.in_slot(move || {
+            let known = hash.is_some();
+            let right = argon2.verify_password(password.as_bytes(), hash.as_deref().unwrap_or(&dummy)).is_ok();
+            known && right
+        })
+        .await
+    }
+
+    /// Whether a hash was made with other figures than those of today.
+    pub fn is_outdated(&self, hash: &str) -> bool {
+        let figures = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+        let today = figures(self.argon2.params());
+        !PasswordHash::new(hash).is_ok_and(|hash| {
+            hash.algorithm == Algorithm::Argon2id.ident()
+                && hash.version == Some(Version::V0x13.into())
+                && Params::try_from(&hash).is_ok_and(|params| figures(&params) == today)
+        })
+    }
+
+    /// Runs work for the processor on a blocking thread. The slot is held until the work is done, even if nobody waits for
+    /// it any more: a caller that hangs up frees no core.
+    async fn in_slot<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let slot = self.slots.clone().acquire_owned().await.expect("the semaphore is never closed");
+        let work = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            work()
+        });
+        work.await.expect("hashing doesn't panic, and the runtime outlives its callers")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(raw: &str) -> NewPassword {
+        NewPassword::parse(raw.into()).expect("a fit length")
+    }
+
+    #[test]
+    fn length_is_counted_in_characters() {
+        assert!(NewPassword::parse("ä".repeat(12)).is_ok());
+        assert!(NewPassword::parse("ä".repeat(128)).is_ok());
+        assert!(NewPassword::parse("ä".repeat(11)).is_err());
+        assert!(NewPassword::parse("ä".repeat(129)).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_password_fits_its_own_hash_only_and_to_the_last_character() {
+        let passwords = Passwords::new();
+        let long = "wren lantern gypsum orbit velvet quarry thimble ocean ".to_owned() + &"x7#Kp0".repeat(9);
+        let hash = passwords.hash(password(&long), vec![]).await.expect("a good password");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert!(!passwords.is_outdated(&hash));
+        assert!(passwords.verify(long.clone(), Some(hash.clone())).await);
+        assert!(!passwords.verify(format!("{long}x"), Some(hash.clone())).await);
+        assert!(!passwords.verify(long[..long.len() - 1].into(), Some(hash)).await);
+        assert!(!passwords.verify("the password of nobody".into(), None).await);
+    }
+
+    #[tokio::test]
+    async fn well_known_and_personal_passwords_are_refused() {
+        let passwords = Passwords::new();
+        for known in [
+            "password1234",
+            "Password123!",
+            "123456789012",
+            "qwertyuiop123",
+            "administrator",
+            "aaaaaaaaaaaa",
+            "ada@example.com",
+        ] {
+            let refused = passwords.hash(password(known), vec!["ada@example.com".into()]).await;
+            assert!(matches!(refused, Err(HashError::WellKnown)), "{known} was taken");
+        }
+    }
+
+    #[test]
+    fn hashes_with_other_figures_are_outdated() {
+        let passwords = Passwords::new();
+        let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8_192, 1, 1, None).expect("allowed"));
+        let hash = weaker.hash_password(b"some password").expect("a hash").to_string();
+        assert!(passwords.is_outdated(&hash));
+        assert!(passwords.is_outdated("nonsense"));
+    }
+}

@@ -1,0 +1,173 @@
+//! The SQL of the catalogue.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{ListProducts, Listing, NewProduct, Product, ProductStatus, Slug};
+use crate::{
+    id::{ProductId, UserId},
+    money::{LARGEST_CHARGE, Money},
+};
+
+/// A product's columns stand in many queries; each is checked at compile time all the same.
+macro_rules! products {
+    ($before:tt, [$($after:tt)*] $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Product,
+            $before
+                + r#" id AS "id: ProductId", name, slug, description, price AS "price: Money", stock, reserved,
+                      status AS "status: ProductStatus", version, created_at, updated_at "#
+                + $($after)*
+            $(, $value)*
+        )
+    };
+}
+
+/// A page in one order. The condition on the status is a literal where it matters, so that the planner sees that the index of
+/// active products fits.
+macro_rules! page {
+    ($pool:expr, $wanted:expr, $order:tt, $value:expr, $id:expr) => {{
+        let wanted = $wanted;
+        let least = wanted.min_price.map_or(0, |price| price.money().0);
+        let most = wanted.max_price.map_or(LARGEST_CHARGE.0, |price| price.money().0);
+        let rows = i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1);
+        match wanted.listing {
+            Listing::Active => page!(@ $pool, "status = 'active'", $order, least, most, wanted.in_stock, rows, $value, $id),
+            Listing::Archived => page!(@ $pool, "status = 'archived'", $order, least, most, wanted.in_stock, rows, $value, $id),
+            Listing::All => page!(@ $pool, "true", $order, least, most, wanted.in_stock, rows, $value, $id),
+        }
+    }};
+    (@ $pool:expr, $status:tt, $order:tt, $least:expr, $most:expr, $in_stock:expr, $rows:expr, $value:expr, $id:expr) => {
+        products!(
+            "SELECT",
+            [" FROM products WHERE price BETWEEN $1 AND $2 AND (NOT $3 OR stock > reserved) AND "
+                + $status + " AND " + $order + " LIMIT $4"],
+            $least,
+            $most,
+            $in_stock,
+            $rows,
+            $value,
+            $id,
+        )
+        .fetch_all($pool)
+        .await
+    };
+}
+
+pub(super) async fn list_newest(
+    pool: &PgPool,
+    wanted: &ListProducts,
+    before: DateTime<Utc>,
+    id: Uuid,
+) -> sqlx::Result<Vec<Product>> {
+    page!(pool, wanted, "(created_at, id) < ($5, $6) ORDER BY created_at DESC, id DESC", before, id)
+}
+
+pub(super) async fn list_price(
+    pool: &PgPool,
+    wanted: &ListProducts,
+    above: i64,
+    id: Uuid,
+) -> sqlx::Result<Vec<Product>> {
+    page!(pool, wanted, "(price, id) > ($5, $6) ORDER BY price, id", above, id)
+}
+
+pub(super) async fn list_price_descending(
+    pool: &PgPool,
+    wanted: &ListProducts,
+    below: i64,
+    id: Uuid,
+) -> sqlx::Result<Vec<Product>> {
+    page!(pool, wanted, "(price, id) < ($5, $6) ORDER BY price DESC, id DESC", below, id)
+}
+
+pub(super) async fn list_name(
+    pool: &PgPool,
+    wanted: &ListProducts,
+    behind: &str,
+    id: Uuid,
+) -> sqlx::Result<Vec<Product>> {
+    page!(pool, wanted, "(lower(name), id) > (lower($5), $6) ORDER BY lower(name), id", behind, id)
+}
+
+pub(super) async fn by_id(connection: &mut PgConnection, id: ProductId) -> sqlx::Result<Option<Product>> {
+    products!("SELECT", ["FROM products WHERE id = $1"], id.0).fetch_optional(connection).await
+}
+
+pub(super) async fn by_slug(connection: &mut PgConnection, slug: &Slug) -> sqlx::Result<Option<Product>> {
+    products!("SELECT", ["FROM products WHERE slug = $1"], slug.as_str()).fetch_optional(connection).await
+}
+
+/// The product, locked until the transaction's end.
+pub(super) async fn lock(tx: &mut PgConnection, id: ProductId) -> sqlx::Result<Option<Product>> {
+    products!("SELECT", ["FROM products WHERE id = $1 FOR UPDATE"], id.0).fetch_optional(tx).await
+}
+
+/// Inserts a product under this slug; `None` where that is taken, perhaps by a transaction that this one waited for.
+pub(super) async fn insert(tx: &mut PgConnection, new: &NewProduct, slug: &Slug) -> sqlx::Result<Option<Product>> {
+    products!(
+        "INSERT INTO products (id, name, slug, description, price, stock) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (slug) DO NOTHING RETURNING",
+        [""],
+        ProductId::new().0,
+        new.name.as_str(),
+        slug.as_str(),
+        new.description.as_str(),
+        new.price.money().0,
+        new.stock.units(),
+    )
+    .fetch_optional(tx)
+    .await
+}
+
+/// Writes what an admin may change of a product whose row is locked.
+pub(super) async fn update(tx: &mut PgConnection, product: &Product) -> sqlx::Result<Product> {
+    products!(
+        "UPDATE products SET name = $2, slug = $3, description = $4, price = $5, status = $6, stock = $7
+         WHERE id = $1 RETURNING",
+        [""],
+        product.id.0,
+        product.name,
+        product.slug,
+        product.description,
+        product.price.0,
+        product.status as ProductStatus,
+        product.stock,
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// Archives a product, and tells whether there is one; one that is archived already isn't touched.
+pub(super) async fn archive(pool: &PgPool, id: ProductId) -> sqlx::Result<bool> {
+    let exists = sqlx::query_scalar!(
+        r#"WITH archived AS (UPDATE products SET status = 'archived' WHERE id = $1 AND status = 'active')
+           SELECT EXISTS (SELECT FROM products WHERE id = $1) AS "exists!""#,
+        id.0,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(exists)
+}
+
+/// Books in the ledger that an admin has counted, or corrected, a product's stock.
+pub(super) async fn book(
+    tx: &mut PgConnection,
+    product: ProductId,
+    delta: i64,
+    kind: &str,
+    actor: UserId,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO stock_movements (id, product_id, delta, kind, actor) VALUES ($1, $2, $3, $4, $5)",
+        Uuid::now_v7(),
+        product.0,
+        delta,
+        kind,
+        format!("user:{actor}"),
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}

@@ -1,0 +1,69 @@
+//! Pages of a list: how many rows, from where on, and the opaque cursor that leads to the next page.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A page of a list, as a client gets it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    /// At most as many rows as were asked for.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page from rows of which one more than `limit` was fetched, if there was one. `cursor` names the place behind a row.
+    pub fn from_rows<P: Serialize>(mut rows: Vec<T>, limit: usize, cursor: impl FnOnce(&T) -> P) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = rows.last().filter(|_| more).map(|last| encode_cursor(&cursor(last)));
+        Self { items: rows, next_cursor }
+    }
+
+    /// The same page with each row shown as something else.
+    pub fn map<U>(self, show: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(show).collect(), next_cursor: self.next_cursor }
+    }
+}
+
+/// A cursor that this list never gave out.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is not a cursor of this list; take next_cursor of the page before")]
+pub struct BadCursor;
+
+/// A place in a list as a cursor: opaque to clients, and safe in a URL as it is.
+pub fn encode_cursor<P: Serialize>(place: &P) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(place).expect("a place is made of plain values"))
+}
+
+/// The place that a cursor names. Clients may send anything: what comes out has the right type, but need not be a place
+/// that exists.
+///
+/// # Errors
+/// When it isn't one of this list's.
+pub fn decode_cursor<P: DeserializeOwned>(cursor: &str) -> Result<P, BadCursor> {
+    let json = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| BadCursor)?;
+    serde_json::from_slice(&json).map_err(|_| BadCursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_page_leads_to_the_next_and_the_last_to_none() {
+        let page = Page::from_rows(vec![1, 2, 3], 2, |row| ("id", *row));
+        assert_eq!(page.items, [1, 2]);
+        let place: (String, i32) = decode_cursor(&page.next_cursor.expect("there is more")).expect("our own cursor");
+        assert_eq!(place, ("id".into(), 2));
+        assert_eq!(Page::from_rows(vec![1, 2], 2, |row| *row).next_cursor, None);
+    }
+
+    #[test]
+    fn strange_cursors_are_refused() {
+        for cursor in ["", "x", "%00", "e30", "bnVsbA", &encode_cursor(&"text"), &"A".repeat(10_000)] {
+            assert_eq!(decode_cursor::<(i64, i64)>(cursor), Err(BadCursor), "{cursor:?}");
+        }
+    }
+}
