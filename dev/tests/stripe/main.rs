@@ -1,0 +1,12 @@
+//! The Stripe simulator, asked over HTTP as the shop and its shoppers ask Stripe.
+
+mod faults;
+mod harness;
+mod idempotency;
+mod lists;
+mod payments;
+mod refunds;
+mod requests;
+mod restart;
+mod shapes;
+mod webhooks;
