@@ -27,7 +27,7 @@ use crate::ports;
 use crate::process::Identity;
 
 pub use binaries::{Binaries, FindError, find};
-pub use place::{Place, made_by_us, wipe};
+pub use place::{Place, end_leftover, made_by_us, wipe};
 pub use throwaway::Throwaway;
 
 use owner::Owner;

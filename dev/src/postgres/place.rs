@@ -1,10 +1,10 @@
 //! Where a durable cluster is. Mostly where it was asked for; as root, in a checkout that no other user can enter (root's home
-//! is closed), it is under /var/tmp, and what was asked for is a symbolic link to it.
+//! is closed), it is under /var/lib, and what was asked for is a symbolic link to it.
 
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -15,6 +15,9 @@ use super::{PostgresError, doing, leftover};
 
 /// Says that `cargo dev` made the cluster, so that it may wipe it.
 const MARKER: &str = "kassa-dev.json";
+
+/// Clusters that can't be where they were asked for.
+const ELSEWHERE: &str = "/var/lib/kassa-dev";
 
 /// Where a cluster is, or will be.
 #[derive(Debug)]
@@ -38,14 +41,15 @@ impl Place {
         if let Ok(folder) = asked.canonicalize() {
             return Ok(Self { asked, folder });
         }
+        if asked.is_symlink() {
+            fs::remove_file(&asked).map_err(doing(format!("removing the broken link {}", asked.display())))?;
+        }
         let owner = Owner::of(&asked.join("data"))?;
-        let folder = if owner.reaches(&parent).await { asked.clone() } else { elsewhere(owner, &asked).await? };
+        let folder = if owner.reaches(&parent).await { asked.clone() } else { elsewhere(&asked).await? };
         owner.make_private(&folder).map_err(doing(format!("making {}", folder.display())))?;
         let marker = json!({ "made_by": "cargo dev", "for": asked }).to_string();
         write_private(&folder.join(MARKER), &marker).map_err(doing(format!("marking {}", folder.display())))?;
         if folder != asked {
-            let dangling = fs::remove_file(&asked); // a link whose target is gone; mostly there is nothing
-            drop(dangling);
             symlink(&folder, &asked).map_err(doing(format!("linking {}", asked.display())))?;
         }
         Ok(Self { asked, folder })
@@ -71,13 +75,24 @@ pub fn made_by_us(asked: &Path) -> Option<bool> {
     Some(folder.join(MARKER).is_file())
 }
 
+/// Stops a server that a crash left over there.
+///
+/// # Errors
+/// When it can't be stopped, or leaves files that can't be removed.
+pub async fn end_leftover(asked: &Path) -> Result<(), PostgresError> {
+    match asked.canonicalize() {
+        Ok(folder) => leftover::end(&folder.join("data")).await,
+        Err(_) => Ok(()),
+    }
+}
+
 /// Stops what may run there and removes it, wherever it is.
 ///
 /// # Errors
 /// When something can't be removed.
 pub async fn wipe(asked: &Path) -> Result<(), PostgresError> {
     if let Ok(folder) = asked.canonicalize() {
-        leftover::end(&folder.join("data")).await?;
+        end_leftover(&folder).await?;
         fs::remove_dir_all(&folder).map_err(doing(format!("removing {}", folder.display())))?;
     }
     if asked.is_symlink() {
@@ -87,18 +102,18 @@ pub async fn wipe(asked: &Path) -> Result<(), PostgresError> {
 }
 
 /// A folder that the server's user can reach, always the same for this checkout. What an earlier shop of this checkout left
-/// there, whose own folder is gone, is removed.
-async fn elsewhere(owner: Owner, asked: &Path) -> Result<PathBuf, PostgresError> {
-    let name = hex::encode(&Sha256::digest(asked.as_os_str().as_bytes())[..8]);
-    let folder = PathBuf::from(format!("/var/tmp/kassa-dev-{name}"));
-    if let Ok(found) = fs::symlink_metadata(&folder) {
-        // Everybody may write there: what somebody else has put in the way is not entered.
-        let ours =
-            found.is_dir() && (found.uid() == 0 || matches!(owner, Owner::Other { uid, .. } if uid == found.uid()));
-        if !ours || made_by_us(&folder) != Some(true) {
+/// there, whose own folder is gone, is removed. Not in a folder for temporary files: those are tidied up file by file.
+async fn elsewhere(asked: &Path) -> Result<PathBuf, PostgresError> {
+    let all = Path::new(ELSEWHERE);
+    let open = fs::create_dir_all(all).and_then(|()| fs::set_permissions(all, fs::Permissions::from_mode(0o755)));
+    open.map_err(doing(format!("making {ELSEWHERE}")))?;
+    let folder = all.join(hex::encode(&Sha256::digest(asked.as_os_str().as_bytes())[..8]));
+    match made_by_us(&folder) {
+        Some(true) => wipe(&folder).await?,
+        Some(false) => {
             return Err(doing(format!("{} is in the way", folder.display()))(io::ErrorKind::AlreadyExists.into()));
         }
-        wipe(&folder).await?;
+        None => {}
     }
     Ok(folder)
 }
