@@ -2,13 +2,14 @@
 //! disputes, events and webhooks, in Stripe's own encoding, shapes, errors and order. `cargo dev` and the tests use it.
 //! It never talks to Stripe and never takes a live key.
 //!
-//! A call goes through `api` (key, idempotency, faults) to `dispatch` and from there to `intents`, `confirm`, `refunds`,
+//! A call goes through `api` (key, idempotency, faults) to `dispatch` and from there to `intents`, `confirm`, `attempt`, `refunds`,
 //! `disputes` or `events`, which work at a `desk` over the books of `store`. `webhooks` sends what they emit, `settle` does
 //! what happens by itself, `journal` keeps the books over a restart, and `control` is for whoever directs the play.
 
 mod answer;
 mod api;
 mod app;
+mod attempt;
 mod auth;
 mod cards;
 mod challenge;

@@ -12,7 +12,7 @@ use super::super::App;
 use super::super::desk::{Desk, Origin};
 use super::super::errors::ApiError;
 use super::super::objects::{DisputeStatus, RefundStatus};
-use super::super::{confirm, disputes, intents, refunds};
+use super::super::{attempt, confirm, disputes, intents, refunds};
 use super::{Answered, Refused};
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -49,7 +49,7 @@ fn at_desk(app: &Arc<App>, work: impl FnOnce(&mut Desk<'_>) -> Result<Value, Api
 
 async fn settle(State(app): State<Arc<App>>, Path(id): Path<String>, Json(ending): Json<Ending>) -> Answered<Value> {
     at_desk(&app, |desk| {
-        confirm::settle(desk, &id, ending.succeeds())?;
+        attempt::settle(desk, &id, ending.succeeds())?;
         intents::retrieve(desk, &id)
     })
 }
