@@ -22,21 +22,18 @@ pub(crate) fn attempt(
         Outcome::Declines(refusal) => return decline(desk, intent, method, refusal, authenticated),
         Outcome::Processes(settlement) => process(desk, intent, method, settlement),
         Outcome::Disputed(dispute) => {
-            let charge = succeed(desk, intent, new_charge(method, authenticated));
+            let charge = succeed(desk, intent, method, authenticated);
             disputes::open(desk, &charge, dispute.reason, dispute.inquiry);
         }
         Outcome::Succeeds | Outcome::RefundsPend | Outcome::RefundsFail | Outcome::Authenticates(_) => {
-            succeed(desk, intent, new_charge(method, authenticated));
+            succeed(desk, intent, method, authenticated);
         }
     }
     Ok(())
 }
 
-/// Makes the charge of an attempt, once its status is known.
-type NewCharge<'a> = Box<dyn FnOnce(&Desk<'_>, &Intent, ChargeStatus) -> Charge + 'a>;
-
-fn new_charge(method: &Method, authenticated: bool) -> NewCharge<'_> {
-    Box::new(move |desk, intent, status| Charge {
+fn new_charge(desk: &Desk<'_>, intent: &Intent, method: &Method, status: ChargeStatus, authenticated: bool) -> Charge {
+    Charge {
         id: new_id("ch"),
         intent: intent.id.clone(),
         method: method.id.clone(),
@@ -56,11 +53,11 @@ fn new_charge(method: &Method, authenticated: bool) -> NewCharge<'_> {
         disputed: false,
         failure: None,
         balance_transaction: (status == ChargeStatus::Succeeded).then(|| new_id("txn")),
-    })
+    }
 }
 
-fn succeed(desk: &mut Desk<'_>, mut intent: Intent, charge: NewCharge<'_>) -> Charge {
-    let charge = charge(desk, &intent, ChargeStatus::Succeeded);
+fn succeed(desk: &mut Desk<'_>, mut intent: Intent, method: &Method, authenticated: bool) -> Charge {
+    let charge = new_charge(desk, &intent, method, ChargeStatus::Succeeded, authenticated);
     intent.status = IntentStatus::Succeeded;
     intent.latest_charge = Some(charge.id.clone());
     book(desk, intent, charge.clone(), "charge.succeeded", "payment_intent.succeeded");
@@ -88,7 +85,7 @@ pub(crate) fn decline(
     refusal: Decline,
     authenticated: bool,
 ) -> Result<(), ApiError> {
-    let charge = new_charge(method, authenticated)(desk, &intent, ChargeStatus::Failed);
+    let charge = new_charge(desk, &intent, method, ChargeStatus::Failed, authenticated);
     Err(refuse(desk, intent, charge, method, refusal))
 }
 
@@ -120,7 +117,7 @@ fn back_to_start(intent: &mut Intent, error: &ApiError) {
 }
 
 fn process(desk: &mut Desk<'_>, mut intent: Intent, method: &Method, settlement: Settlement) {
-    let charge = new_charge(method, false)(desk, &intent, ChargeStatus::Pending);
+    let charge = new_charge(desk, &intent, method, ChargeStatus::Pending, false);
     intent.status = IntentStatus::Processing;
     intent.latest_charge = Some(charge.id.clone());
     intent.settles_at = (settlement != Settlement::Waits).then_some(desk.now_ms + desk.settings.processing_ms);
