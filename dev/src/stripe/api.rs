@@ -75,15 +75,13 @@ async fn serve(app: Arc<App>, scissors: Scissors, headers: HeaderMap, mut call: 
     let held = Held { request_id: request_id.clone(), method: call.method.clone(), path: call.path.clone() };
 
     let mut reply = reply(&app, &headers, &mut call, key.as_deref(), hit.as_ref(), &held).await;
-    if let Some(hit) = &hit {
-        for moment in [Moment::Arrival, Moment::Before, Moment::After] {
-            if let Some(answer) = hit.answer(moment) {
-                reply = match answer::replace(answer, reply, hit, &held, &scissors, app.clock.now()).await {
-                    Some(reply) => reply,
-                    None => return answer::nothing(),
-                };
-            }
-        }
+    if let Some(hit) = &hit
+        && let Some(answer) = &hit.fault.answer
+    {
+        reply = match answer::replace(answer, reply, hit, &held, &scissors, app.clock.now()).await {
+            Some(reply) => reply,
+            None => return answer::nothing(),
+        };
     }
     reply.request_id = request_id;
     reply.version = headers.get("stripe-version").cloned().unwrap_or(HeaderValue::from_static(API_VERSION));

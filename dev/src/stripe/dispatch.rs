@@ -1,12 +1,13 @@
 //! Which operation a call is: method and path, the parameters that it has, and who may make it.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::auth::Caller;
 use super::desk::Desk;
 use super::errors::ApiError;
 use super::expand::expand;
 use super::form::Form;
+use super::objects::Intent;
 use super::params::{self, Params};
 use super::{confirm, disputes, events, intents, refunds};
 
@@ -76,7 +77,7 @@ fn as_browser(desk: &mut Desk<'_>, call: &Call, segments: &[&str]) -> Result<Val
             params::CONFIRM_INTENT.check(form)?;
             check_secret(desk, id, form, true)?;
             confirm::confirm(desk, id, form).map_err(|error| {
-                let shown = desk.books.intents.get(id).map_or(json!(null), |intent| intent.show_to_browser());
+                let shown = desk.books.intents.get(id).map_or(Value::Null, Intent::show_to_browser);
                 if error.has("payment_intent") { error.with("payment_intent", shown) } else { error }
             })?;
             id

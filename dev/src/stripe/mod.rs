@@ -1,14 +1,16 @@
 //! A stand-in for Stripe, for people without an account or a network, and for tests: PaymentIntents, refunds, charges,
 //! disputes, events and webhooks, in Stripe's own encoding, shapes, errors and order. `cargo dev` and the tests use it.
-//! It never talks to Stripe and never takes a live key.
+//! It never talks to Stripe and never takes a live key. Not simulated: manual capture, updates of an intent, customers, raw card
+//! data; a call of these gets the error that Stripe gives an unknown one, or a message that says so.
 //!
-//! A call goes through `api` (key, idempotency, faults) to `dispatch` and from there to `intents`, `confirm`, `refunds`,
+//! A call goes through `api` (key, idempotency, faults) to `dispatch` and from there to `intents`, `confirm`, `attempt`, `refunds`,
 //! `disputes` or `events`, which work at a `desk` over the books of `store`. `webhooks` sends what they emit, `settle` does
 //! what happens by itself, `journal` keeps the books over a restart, and `control` is for whoever directs the play.
 
 mod answer;
 mod api;
 mod app;
+mod attempt;
 mod auth;
 mod cards;
 mod challenge;

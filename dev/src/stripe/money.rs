@@ -103,7 +103,7 @@ fn grouped(amount: i64) -> String {
     let digits = amount.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     fn form(text: &str) -> Form {
-        Form::read(text.as_bytes()).unwrap()
+        Form::read(text.as_bytes()).expect("it is a form")
     }
 
     #[test]

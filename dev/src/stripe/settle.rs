@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::{Desk, Origin};
-use super::{App, confirm, refunds};
+use super::{App, attempt, refunds};
 
 /// Settles what is due until the simulator stops.
 pub(crate) async fn run(app: Arc<App>) {
@@ -31,7 +31,7 @@ fn settle_due(desk: &mut Desk<'_>) {
         }
         desk.books.due.remove(&(moment, id.clone()));
         let settled =
-            if id.starts_with("pi_") { confirm::settle(desk, &id, None) } else { refunds::settle(desk, &id, None) };
+            if id.starts_with("pi_") { attempt::settle(desk, &id, None) } else { refunds::settle(desk, &id, None) };
         if let Err(error) = settled {
             tracing::debug!(id, ?error, "nothing was left to settle");
         }

@@ -218,3 +218,12 @@ async fn redirecting_payment_methods_need_somewhere_to_return_to() {
     let waiting = stripe.post(&path, &params).await;
     assert_eq!(waiting.body["next_action"]["type"], "use_stripe_sdk");
 }
+
+#[tokio::test]
+async fn an_intent_can_be_made_to_differ_from_what_was_asked_for() {
+    let stripe = Stripe::start().await;
+    let id = stripe.intent().await.id();
+    stripe.control(Method::POST, &format!("/payment_intents/{id}"), &json!({ "amount": 1, "metadata": {} })).await;
+    let paid = stripe.confirm(&id, "pm_card_visa").await;
+    assert_eq!((&paid.body["amount_received"], &paid.body["metadata"]), (&json!(1), &json!({})));
+}

@@ -1,5 +1,6 @@
 //! Control of objects: what banks, shoppers and the dashboard do to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -12,11 +13,12 @@ use super::super::App;
 use super::super::desk::{Desk, Origin};
 use super::super::errors::ApiError;
 use super::super::objects::{DisputeStatus, RefundStatus};
-use super::super::{confirm, disputes, intents, refunds};
+use super::super::{attempt, confirm, disputes, intents, refunds};
 use super::{Answered, Refused};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/_control/payment_intents/{id}", post(alter))
         .route("/_control/payment_intents/{id}/settle", post(settle))
         .route("/_control/payment_intents/{id}/authenticate", post(authenticate))
         .route("/_control/charges/{id}/dispute", post(dispute))
@@ -49,7 +51,7 @@ fn at_desk(app: &Arc<App>, work: impl FnOnce(&mut Desk<'_>) -> Result<Value, Api
 
 async fn settle(State(app): State<Arc<App>>, Path(id): Path<String>, Json(ending): Json<Ending>) -> Answered<Value> {
     at_desk(&app, |desk| {
-        confirm::settle(desk, &id, ending.succeeds())?;
+        attempt::settle(desk, &id, ending.succeeds())?;
         intents::retrieve(desk, &id)
     })
 }
@@ -63,6 +65,27 @@ async fn authenticate(
     at_desk(&app, |desk| {
         confirm::authenticate(desk, &id, succeeds)?;
         intents::retrieve(desk, &id)
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Alteration {
+    amount: Option<i64>,
+    currency: Option<String>,
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+/// Makes an intent differ from what the shop asked for, without an event.
+async fn alter(State(app): State<Arc<App>>, Path(id): Path<String>, Json(change): Json<Alteration>) -> Answered<Value> {
+    at_desk(&app, |desk| {
+        let mut intent = intents::find(desk, &id, "intent")?;
+        intent.amount = change.amount.unwrap_or(intent.amount);
+        intent.currency = change.currency.unwrap_or(intent.currency);
+        intent.metadata = change.metadata.unwrap_or(intent.metadata);
+        let shown = intent.show();
+        desk.books.intents.put(intent);
+        Ok(shown)
     })
 }
 
