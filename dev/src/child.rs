@@ -45,7 +45,7 @@ impl Program {
         environment: &[(&'static str, String)],
         home: &Home,
     ) -> Result<Self> {
-        let log = home.log(name);
+        let log = home.log(name.trim_start_matches("kassa-"));
         keep_last_log(&log)?;
         let file = fs::File::create(&log).with_context(|| format!("writing {}", log.display()))?;
         let mut child = command(program, environment, home)
@@ -112,6 +112,11 @@ impl Program {
         let _rest = timeout(Duration::from_secs(1), async { while self.output.join_next().await.is_some() {} }).await;
         let log = home.shown(&self.log);
         format!("{} ended by itself ({status}). The end of {log}:\n{}", self.name, tail(&self.log, 20))
+    }
+
+    /// Whether it has not ended yet, as far as anybody looked.
+    pub(crate) fn runs(&self) -> bool {
+        self.child.id().is_some()
     }
 
     /// Lets it finish what it is at and end.

@@ -60,7 +60,7 @@ pub(crate) async fn run(home: &Home, release: bool, built: Option<&Path>) -> Res
         if let Some(state) =
             State::load(home).filter(|state| Some(state.supervisor.pid) == child.id() && state.phase == Phase::Ready)
         {
-            print(format_args!("\nThe shop is ready and stays up.\n\n{}", table::of(&state, home)));
+            print(format_args!("\nThe shop is ready and stays up.\n\n{}", table::of(&state, home, true)));
             return Ok(ExitCode::SUCCESS);
         }
     }

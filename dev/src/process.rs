@@ -21,10 +21,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The process with this id, if there is one.
+    /// The process with this id, if there is one: a child is there until it was waited for, ended or not.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
-        started(pid).map(|started| Self { pid, started })
+        look(pid).map(|(started, _)| Self { pid, started })
     }
 
     /// This process.
@@ -39,7 +39,7 @@ impl Identity {
     /// Whether it still runs. One that ended and was not yet waited for does not.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        started(self.pid).is_some_and(|started| started == self.started)
+        look(self.pid).is_some_and(|(started, runs)| runs && started == self.started)
     }
 
     /// Sends it a signal, unless it has ended.
@@ -67,21 +67,21 @@ pub fn send(pid: u32, signal: Signal) {
     }
 }
 
-/// The start time of a process that runs: Linux counts it from the start of the system, so that one is named too.
-fn started(pid: u32) -> Option<String> {
-    let Ok(boot) = fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return started_by_ps(pid) };
+/// When a process started, and whether it still runs. Linux counts from the start of the system, so that one is named too.
+fn look(pid: u32) -> Option<(String, bool)> {
+    let Ok(boot) = fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return ask_ps(pid) };
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in brackets, may hold anything; the fields after it are plain: state is the third, start time the 22nd.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
     let (state, ticks) = (fields.first()?, fields.get(19)?);
-    (!matches!(*state, "Z" | "X")).then(|| format!("{}:{ticks}", boot.trim()))
+    Some((format!("{}:{ticks}", boot.trim()), !matches!(*state, "Z" | "X")))
 }
 
-fn started_by_ps(pid: u32) -> Option<String> {
+fn ask_ps(pid: u32) -> Option<(String, bool)> {
     let out = Command::new("ps").args(["-o", "stat=,lstart=", "-p", &pid.to_string()]).output().ok()?;
     let line = String::from_utf8(out.stdout).ok()?;
     let (state, started) = line.trim().split_once(' ')?;
-    (!state.starts_with('Z')).then(|| started.trim().to_owned())
+    Some((started.trim().to_owned(), !state.starts_with('Z')))
 }
 
 #[cfg(test)]
@@ -97,6 +97,15 @@ mod tests {
         identity.signal(Signal::SIGKILL);
         child.wait().expect("it is our child");
         assert!(!identity.is_running());
+    }
+
+    #[tokio::test]
+    async fn a_child_that_was_not_waited_for_is_known_but_does_not_run() {
+        let mut child = Command::new("true").spawn().expect("true is everywhere");
+        let identity = Identity::of(child.id()).expect("it was not waited for");
+        assert!(identity.ended_within(Duration::from_secs(10)).await);
+        assert_eq!(Identity::of(child.id()), Some(identity));
+        child.wait().expect("it is our child");
     }
 
     #[test]

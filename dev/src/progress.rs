@@ -50,10 +50,10 @@ pub(crate) fn print(what: impl Display) {
 
 /// A time as people read it.
 pub(crate) fn seconds(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        format!("{} ms", time.as_millis())
-    } else {
-        format!("{:.1} s", time.as_secs_f64())
+    match time.as_secs() {
+        0 => format!("{} ms", time.as_millis()),
+        1..100 => format!("{:.1} s", time.as_secs_f64()),
+        seconds => format!("{} min", (seconds + 30) / 60),
     }
 }
 

@@ -177,16 +177,18 @@ impl<'a> Shop<'a> {
 
     async fn start_programs(&mut self, programs: &Programs, environment: &Environment) -> Result<()> {
         let step = Step::begin("kassa-api and kassa-worker");
-        let (api_metrics, worker_metrics) = (ports::free(API_METRICS)?, free_but(WORKER_METRICS, API_METRICS)?);
+        let api_metrics = ports::free(API_METRICS)?;
+        let worker_metrics = free_but(WORKER_METRICS, api_metrics)?;
         let (api_url, api_metrics_url) = (self.state.access.api.clone(), reach(loopback(api_metrics)));
         let worker_url = reach(loopback(worker_metrics));
         let (api_health, worker_health) = (format!("{api_url}/health/ready"), format!("{worker_url}/health/ready"));
 
-        let api = Program::start("api", &programs.api, &environment.of_program(api_metrics), self.home)?;
+        let api = Program::start("kassa-api", &programs.api, &environment.of_program(api_metrics), self.home)?;
         let api = self.api.insert(api);
         let (process, log) = (api.identity().clone(), api.log().to_owned());
         self.add_part("kassa-api", Some(process), &api_url, &api_health, Some(log))?;
-        let worker = Program::start("worker", &programs.worker, &environment.of_program(worker_metrics), self.home)?;
+        let worker =
+            Program::start("kassa-worker", &programs.worker, &environment.of_program(worker_metrics), self.home)?;
         let worker = self.worker.insert(worker);
         let (process, log) = (worker.identity().clone(), worker.log().to_owned());
         self.add_part("kassa-worker", Some(process), &worker_url, &worker_health, Some(log))?;
@@ -232,17 +234,22 @@ impl<'a> Shop<'a> {
         }
     }
 
+    /// Whether anything was started.
+    pub(crate) fn has_parts(&self) -> bool {
+        !self.state.parts.is_empty()
+    }
+
     /// Stops everything in order: nothing new comes in, what is under way is finished, then what it needed goes.
     pub(crate) async fn stop(&mut self) -> Result<()> {
         self.state.phase = Phase::Stopping;
         self.state.save(self.home)?;
         for (name, program) in [("kassa-api", &mut self.api), ("kassa-worker", &mut self.worker)] {
-            if let Some(running) = program {
+            if let Some(running) = program.as_mut().filter(|program| program.runs()) {
                 let step = Step::begin(format_args!("stopping {name}"));
                 running.stop().await;
-                *program = None;
                 step.done(format_args!("{name} stopped"));
             }
+            *program = None;
         }
         self.stop_stand_ins().await;
         State::remove(self.home)

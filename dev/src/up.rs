@@ -38,7 +38,7 @@ pub(crate) async fn run(home: &Home, release: bool, built: Option<&Path>, detach
                 print(format_args!(
                     "\nThe shop is ready after {}.\n\n{}",
                     seconds(began.elapsed()),
-                    table::of(&shop.state, home)
+                    table::of(&shop.state, home, false)
                 ));
             }
             watch(&mut shop, &mut signals).await
@@ -95,6 +95,9 @@ async fn watch(shop: &mut Shop<'_>, signals: &mut Signals) -> Result<()> {
 }
 
 async fn stop(shop: &mut Shop<'_>, signals: &mut Signals) -> Result<()> {
+    if !shop.has_parts() {
+        return shop.stop().await;
+    }
     print("\nStopping (again: at once)");
     let began = Step::begin("stopping");
     let hurry = tokio::select! {

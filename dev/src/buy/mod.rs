@@ -137,7 +137,7 @@ impl<'a> Purchase<'a> {
         let method = "pm_card_visa_chargeDeclined";
         match stripe::confirm(self.access, &self.order, method).await? {
             Confirmation::Declined(reply, why) => {
-                tell(&reply, "confirmed", format_args!("with {method}; declined: {why}"))
+                tell(&reply, "confirmed", format_args!("with {method}; declined: {why}"));
             }
             Confirmation::Accepted(_) | Confirmation::Challenged(..) => bail!("{method} was not declined"),
         }
