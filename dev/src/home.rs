@@ -122,5 +122,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
 pub(crate) fn tail(log: &Path, lines: usize) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
+    if all.is_empty() {
+        return "(it is empty)".into();
+    }
     all[all.len().saturating_sub(lines)..].join("\n")
 }

@@ -72,7 +72,7 @@ enum Command {
     Reset,
     /// Prints addresses and logins of the running shop for a shell: eval "$(cargo dev env)".
     Env,
-    /// Keeps a throwaway Postgres until standard input ends, or while COMMAND runs with its DATABASE_URL.
+    /// Keeps a throwaway Postgres: prints its URL and waits until standard input ends, or runs COMMAND with its DATABASE_URL.
     #[command(hide = true)]
     Postgres {
         /// The command and its arguments.

@@ -109,8 +109,15 @@ impl State {
         let state = Self::load(home).filter(|state| state.supervisor.is_running());
         match state {
             Some(state) if home.is_locked()? => Ok(state),
+            _ if Self::load(home).is_some_and(|last| last.has_leftovers()) => bail!(
+                "the shop is not running, but a run that crashed has left processes over: `cargo dev` or `cargo dev stop` ends them"
+            ),
             _ => bail!("the shop is not running: start it with `cargo dev` or `cargo dev --detach`"),
         }
+    }
+
+    fn has_leftovers(&self) -> bool {
+        self.parts.iter().filter_map(|part| part.process.as_ref()).any(Identity::is_running)
     }
 
     /// The state of the shop that runs and is ready to be used.

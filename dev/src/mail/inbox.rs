@@ -57,7 +57,7 @@ fn one() -> usize {
     1
 }
 
-async fn list(State(app): State<Arc<App>>, Query(which): Query<Which>) -> Json<Vec<Message>> {
+async fn list(State(app): State<Arc<App>>, Query(which): Query<Which>) -> Response {
     let find = || app.mailbox.list(which.to.as_deref());
     let mut arrivals = app.mailbox.arrivals();
     let limit = Duration::try_from_secs_f64(which.wait.unwrap_or_default()).unwrap_or_default().min(LONGEST_WAIT);
@@ -66,7 +66,8 @@ async fn list(State(app): State<Arc<App>>, Query(which): Query<Which>) -> Json<V
         _ = timeout(limit, enough) => {}
         () = app.stop.cancelled() => {}
     }
-    Json(find().iter().map(|message| Message::clone(message)).collect())
+    let found = find();
+    Json(found.iter().map(Arc::as_ref).collect::<Vec<&Message>>()).into_response()
 }
 
 async fn raw(State(app): State<Arc<App>>, Path(id): Path<String>) -> Response {

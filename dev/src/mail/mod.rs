@@ -2,6 +2,15 @@
 //! development and tests: no authentication, no TLS, loopback only. It can be told to behave badly.
 //!
 //! `smtp` talks to whoever sends, `mailbox` keeps what came, `inbox` shows it, `faults` is for whoever directs the play.
+//!
+//! | call on the inbox's port | does |
+//! |---|---|
+//! | `GET /` | the inbox for people |
+//! | `GET /messages?to=&wait=&count=` | [`Message`]s, newest first; waits so many seconds (60 at most) until there are `count` (1) |
+//! | `GET /messages/{id}` | one as it came |
+//! | `DELETE /messages` | forgets all |
+//! | `GET`, `POST`, `DELETE /_control/faults` | [`Fault`]s in force, with `hits`; puts one in force (201, `id`); removes all |
+//! | `DELETE /_control/faults/{id}` | removes one; what hangs on it ends |
 
 mod faults;
 mod inbox;
@@ -117,6 +126,16 @@ impl Catcher {
     #[must_use]
     pub fn messages(&self) -> Vec<Arc<Message>> {
         self.app.mailbox.list(None)
+    }
+
+    /// Puts a fault in force and gives its number.
+    pub fn add_fault(&self, fault: Fault) -> u64 {
+        self.app.faults.add(fault)
+    }
+
+    /// Removes all faults; what hangs on them ends.
+    pub fn remove_faults(&self) {
+        self.app.faults.remove(None);
     }
 
     /// Stops both ports. Sessions under way end where they are: a mail that was not acknowledged is its sender's still.

@@ -275,7 +275,7 @@ async fn create_unless_there(
     let mut failed = String::new();
     for locale in ["C.UTF-8", "C"] {
         let mut initdb = owner.command(binaries.program("initdb"));
-        initdb.args(["--username", kind.superuser(), "--encoding", "UTF8", "--locale", locale]);
+        initdb.kill_on_drop(true).args(["--username", kind.superuser(), "--encoding", "UTF8", "--locale", locale]);
         initdb.args(["--auth-host", "password", "--auth-local", "password", "--pwfile"]).arg(&secret);
         if kind == Kind::Throwaway {
             initdb.arg("--no-sync");
