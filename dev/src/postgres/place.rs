@@ -94,6 +94,9 @@ pub async fn wipe(asked: &Path) -> Result<(), PostgresError> {
     if let Ok(folder) = asked.canonicalize() {
         end_leftover(&folder).await?;
         fs::remove_dir_all(&folder).map_err(doing(format!("removing {}", folder.display())))?;
+        if folder.parent() == Some(Path::new(ELSEWHERE)) {
+            let _others_are_there = fs::remove_dir(ELSEWHERE);
+        }
     }
     if asked.is_symlink() {
         fs::remove_file(asked).map_err(doing(format!("removing {}", asked.display())))?;
