@@ -1,0 +1,84 @@
+//! `kassa-dev postgres`: keeps a throwaway cluster for somebody else. Whatever becomes of its caller, even by kill -9, its
+//! standard input ends then, and the cluster goes.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+use dev::postgres::Throwaway;
+use dev::process;
+use nix::sys::signal::Signal;
+use tokio::process::Command;
+use tokio::sync::oneshot;
+
+use crate::signals::Signals;
+
+/// Without a command: prints the URL as the first line and waits for the end of standard input, or a signal. With one: runs it
+/// with `DATABASE_URL` set, hands signals on to it, and ends as it ends; standard output is the command's alone.
+pub(crate) async fn postgres(command: &[OsString]) -> Result<ExitCode> {
+    let mut signals = Signals::listen()?;
+    let mut cluster = tokio::select! {
+        started = Throwaway::start() => started?,
+        _ = signals.next() => return Ok(ExitCode::FAILURE),
+    };
+    let ended = match command {
+        [] => serve(&mut cluster, &mut signals).await,
+        [program, arguments @ ..] => attend(&mut cluster, &mut signals, program, arguments).await,
+    };
+    cluster.stop().await;
+    ended
+}
+
+async fn serve(cluster: &mut Throwaway, signals: &mut Signals) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", cluster.url("postgres")).and_then(|()| out.flush()).context("telling the URL")?;
+    drop(out);
+    tokio::select! {
+        _ = end_of_input() => Ok(ExitCode::SUCCESS),
+        _ = signals.next() => Ok(ExitCode::SUCCESS),
+        how = cluster.ended() => bail!("Postgres ended by itself: {how}"),
+    }
+}
+
+async fn attend(
+    cluster: &mut Throwaway,
+    signals: &mut Signals,
+    program: &OsString,
+    arguments: &[OsString],
+) -> Result<ExitCode> {
+    let mut command = Command::new(program);
+    command.args(arguments).env("DATABASE_URL", cluster.url("postgres")).kill_on_drop(true);
+    let mut child = command.spawn().with_context(|| format!("running {}", program.to_string_lossy()))?;
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(exit_code(status?)),
+            signal = signals.next() => hand_on(child.id(), signal),
+            how = cluster.ended() => bail!("Postgres ended by itself: {how}"),
+        }
+    }
+}
+
+/// A Ctrl-C at the terminal has reached the command already, as it is in the same group.
+fn hand_on(pid: Option<u32>, signal: Signal) {
+    if let Some(pid) = pid.filter(|_| signal != Signal::SIGINT) {
+        process::send(pid, signal);
+    }
+}
+
+/// As a shell tells it: 128 and the signal for a command that was killed.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
+/// A thread of its own reads, since a blocked read can't be taken back.
+async fn end_of_input() {
+    let (ended, wait) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _failed_or_read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _nobody_waits = ended.send(());
+    });
+    let _ended = wait.await;
+}

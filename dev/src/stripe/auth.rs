@@ -1,0 +1,75 @@
+//! Who calls: the shop's server with the secret key, or a shopper's browser with the publishable one. Bearer and Basic.
+
+use axum::http::{HeaderMap, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use super::errors::ApiError;
+use super::form::Form;
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Server,
+    Browser,
+}
+
+/// The API keys of the simulated account.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiKeys {
+    pub(crate) secret: String,
+    pub(crate) publishable: String,
+}
+
+impl ApiKeys {
+    /// Takes the key out of the header or, as browsers send it, out of the form, where it is no parameter.
+    ///
+    /// # Errors
+    /// 401 in Stripe's words for a key that is missing, malformed or not the account's.
+    pub(crate) fn identify(&self, headers: &HeaderMap, form: &mut Form) -> Result<Caller, ApiError> {
+        let in_form = form.text("key")?.filter(|key| key.starts_with("pk_"));
+        if in_form.is_some() {
+            form.values.remove("key");
+            form.pairs.retain(|(name, _)| name != "key");
+        }
+        let Some(key) = from_header(headers).or(in_form) else {
+            return Err(ApiError::unauthorized(
+                "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer \
+                 auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY'). See https://stripe.com/docs/api#authentication for \
+                 details, or we can help at https://support.stripe.com/.",
+            ));
+        };
+        if key == self.secret {
+            Ok(Caller::Server)
+        } else if key == self.publishable {
+            Ok(Caller::Browser)
+        } else {
+            Err(ApiError::unauthorized(format!("Invalid API Key provided: {}", masked(&key))))
+        }
+    }
+}
+
+fn from_header(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, rest) = text.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(rest.trim().to_owned()).filter(|key| !key.is_empty());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
+    let user = decoded.split_once(':').map_or(decoded.as_str(), |(user, _)| user);
+    (!user.is_empty()).then(|| user.to_owned())
+}
+
+/// `sk_test_51abc…wxyz` → `sk_test_******wxyz`.
+fn masked(key: &str) -> String {
+    let characters: Vec<char> = key.chars().collect();
+    let (head, tail) = (characters.len().min(8), characters.len().saturating_sub(4).max(8).min(characters.len()));
+    let hidden = "*".repeat(tail - head);
+    format!(
+        "{}{hidden}{}",
+        characters[..head].iter().collect::<String>(),
+        characters[tail..].iter().collect::<String>()
+    )
+}
