@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use common::{
     config::{self, Environment, Program},
     db::{self, SchemaError},
-    jobs::{CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, ProcessWebhook, SendEmail},
     mail::Sender,
     telemetry,
 };
@@ -78,13 +77,13 @@ async fn start() -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
     }
     tracing::info!(metrics = %config.metrics_addr, concurrency = config.concurrency, "ready for jobs");
-    Runtime::new(pool, config.jobs, config.concurrency, state)
-        .register::<CreateIntent, _, _>(jobs::create_intent::run)
-        .register::<CancelIntent, _, _>(jobs::cancel_intent::run)
-        .register::<ProcessWebhook, _, _>(jobs::process_webhook::run)
-        .register::<DecrementInventory, _, _>(jobs::decrement::run)
-        .register::<ExpireOrder, _, _>(jobs::expire::run)
-        .register::<SendEmail, _, _>(jobs::send_email::run)
+    Runtime::new(&pool, config.jobs, config.concurrency, state)
+        .register(jobs::create_intent::run)
+        .register(jobs::cancel_intent::run)
+        .register(jobs::process_webhook::run)
+        .register(jobs::decrement::run)
+        .register(jobs::expire::run)
+        .register(jobs::send_email::run)
         .run_until(stopped)
         .await?;
     tracing::info!("stopped: no job is running");

@@ -18,7 +18,12 @@ struct Shared {
 ///
 /// # Errors
 /// When the address can't be listened on.
-pub async fn serve(addr: SocketAddr, pool: PgPool, currency: Currency, metrics: PrometheusHandle) -> std::io::Result<()> {
+pub async fn serve(
+    addr: SocketAddr,
+    pool: PgPool,
+    currency: Currency,
+    metrics: PrometheusHandle,
+) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(addr).await?;
     let router = Router::new()
         .route("/metrics", get(render))

@@ -53,7 +53,8 @@ impl Mailer {
                 Transport::Smtp(builder.timeout(Some(config.smtp_timeout)).build())
             }
             MailTransport::Folder(folder) => {
-                std::fs::create_dir_all(folder).map_err(|_| UnusableConfiguration("MAIL_URL's folder can't be made"))?;
+                std::fs::create_dir_all(folder)
+                    .map_err(|_| UnusableConfiguration("MAIL_URL's folder can't be made"))?;
                 Transport::Folder(AsyncFileTransport::new(folder))
             }
         };

@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn everything_wrong_is_told_at_once_and_without_the_values() {
         let environment = Environment::from([
-            ("DATABASE_URL", "postgres:/hunter2 nonsense"),
+            ("DATABASE_URL", "mysql://u:hunter2@h/d"),
             ("JWT_SECRET", "hunter2"),
             ("STRIPE_PUBLISHABLE_KEY", "sk_test_hunter2hunter2"),
             ("RESERVATION_MINUTES", "-1"),

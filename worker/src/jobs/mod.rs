@@ -38,7 +38,13 @@ pub struct State {
 impl State {
     /// Logs a failed call to Stripe, and says what becomes of the job: it is tried again, as soon as Stripe lets us, slowly
     /// where our own configuration is at fault.
-    async fn failed_call(&self, operation: &str, order: Option<OrderId>, object: Option<&str>, e: StripeError) -> JobError {
+    async fn failed_call(
+        &self,
+        operation: &str,
+        order: Option<OrderId>,
+        object: Option<&str>,
+        e: StripeError,
+    ) -> JobError {
         self.log_failure(operation, order, object, &e).await;
         match e.verdict() {
             Verdict::OurConfiguration => {

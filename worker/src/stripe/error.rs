@@ -136,7 +136,8 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, kind: Option<&str>, replayed: bool) -> Verdict {
-        StripeError::Refused(Refusal { status, kind: kind.map(str::to_owned), replayed, ..Refusal::default() }).verdict()
+        StripeError::Refused(Refusal { status, kind: kind.map(str::to_owned), replayed, ..Refusal::default() })
+            .verdict()
     }
 
     #[test]
@@ -147,7 +148,13 @@ mod tests {
         assert_eq!(refused(403, None, false), Verdict::OurConfiguration);
         assert_eq!(refused(400, Some("idempotency_error"), false), Verdict::KeySpent);
         assert_eq!(refused(500, Some("api_error"), true), Verdict::KeySpent);
-        for (status, kind) in [(500, Some("api_error")), (429, Some("invalid_request_error")), (409, Some("idempotency_error2")), (400, None), (502, None)] {
+        for (status, kind) in [
+            (500, Some("api_error")),
+            (429, Some("invalid_request_error")),
+            (409, Some("idempotency_error2")),
+            (400, None),
+            (502, None),
+        ] {
             assert_eq!(refused(status, kind, false), Verdict::Later, "{status}");
         }
         assert_eq!(StripeError::Unanswered("timeout".into()).verdict(), Verdict::Later);

@@ -72,8 +72,11 @@ impl Stripe {
     /// `payment_intent_unexpected_state` where it has ended or is processing; see [`StripeError`].
     pub async fn cancel_intent(&self, id: &str) -> Result<Answer, StripeError> {
         let call = self.call("cancel_intent");
-        let intent =
-            CancelPaymentIntent::new(id).customize().request_strategy(under(format!("{id}:cancel"))).send(&call).await?;
+        let intent = CancelPaymentIntent::new(id)
+            .customize()
+            .request_strategy(under(format!("{id}:cancel")))
+            .send(&call)
+            .await?;
         Ok(Answer { report: report(intent), request_id: call.request_id() })
     }
 
@@ -110,11 +113,10 @@ fn under(key: String) -> RequestStrategy {
 
 fn report(intent: PaymentIntent) -> IntentReport {
     let last_error = intent.last_payment_error.map(|error| LastPaymentError {
-        code: error
-            .decline_code
-            .or_else(|| error.code.map(|code| code.as_str().to_owned()))
+        code: (error.decline_code.clone())
+            .or_else(|| error.code.as_ref().map(|code| code.as_str().to_owned()))
             .unwrap_or_else(|| error.type_.as_str().to_owned()),
-        message: error.message.unwrap_or_else(|| "The payment was declined.".into()),
+        message: error.message.clone().unwrap_or_else(|| "The payment was declined.".into()),
     });
     IntentReport {
         stripe_id: intent.id.to_string(),

@@ -101,7 +101,8 @@ impl StripeClient for Call<'_> {
             Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
             Err(StripeError::Unanswered(_)) => "unanswered".to_owned(),
         };
-        metrics::counter!("kassa_stripe_requests_total", "operation" => self.operation, "outcome" => outcome).increment(1);
+        metrics::counter!("kassa_stripe_requests_total", "operation" => self.operation, "outcome" => outcome)
+            .increment(1);
         metrics::histogram!("kassa_stripe_request_duration_seconds", "operation" => self.operation)
             .record(started.elapsed().as_secs_f64());
         answer
