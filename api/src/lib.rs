@@ -16,5 +16,6 @@ mod serve;
 pub mod server;
 mod startup;
 pub mod state;
+mod wait;
 
 pub use startup::run;

@@ -115,9 +115,14 @@ impl Problem {
     }
 
     /// Adds a member that belongs to this kind of problem.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.more.members.insert(name.to_owned(), value.into());
-        self
+    pub(crate) fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                self.more.members.insert(name.to_owned(), value);
+                self
+            }
+            Err(error) => Self::internal(&error),
+        }
     }
 
     /// Adds a header.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{account::Accounts, clock::Clock, config, db};
 use sqlx::PgPool;
 
-use crate::gate::Gate;
+use crate::{gate::Gate, wait::Waiters};
 
 /// What handlers get by `State(app): State<AppState>`.
 pub type AppState = Arc<App>;
@@ -17,22 +17,23 @@ pub struct App {
     pub pool: PgPool,
     /// What was configured.
     pub config: config::Api,
+    /// What time it is.
+    pub clock: Clock,
     /// Who may come in.
     pub accounts: Accounts,
     /// Closed until the database has been found fit.
     pub gate: Gate,
+    /// Those who wait for an order to change.
+    pub(crate) waiters: Waiters,
 }
 
 impl App {
     /// Takes a moment: a password is hashed. The database isn't touched yet.
     pub fn new(config: config::Api) -> Self {
-        let accounts = Accounts::new(
-            &config.jwt_secrets,
-            config.access_token_lifetime,
-            config.refresh_token_lifetime,
-            Clock::System,
-        );
+        let clock = Clock::System;
+        let accounts =
+            Accounts::new(&config.jwt_secrets, config.access_token_lifetime, config.refresh_token_lifetime, clock);
         let pool = db::pool(config.database.options.clone(), config.database.max_connections);
-        Self { pool, config, accounts, gate: Gate::default() }
+        Self { pool, config, clock, accounts, gate: Gate::default(), waiters: Waiters::default() }
     }
 }

@@ -1,7 +1,11 @@
 //! The endpoints, one file for each part of the shop. A handler extracts, calls one operation, and answers.
 
 mod auth;
+mod cart;
+mod checkout;
+mod orders;
 mod products;
+mod webhooks;
 
 use axum::Router;
 
@@ -9,5 +13,11 @@ use crate::state::AppState;
 
 /// All endpoints. A new part of the shop is merged in here; the layers of `server` then hold for it, too.
 pub(crate) fn router() -> Router<AppState> {
-    Router::new().merge(auth::routes()).merge(products::routes())
+    Router::new()
+        .merge(auth::routes())
+        .merge(products::routes())
+        .merge(cart::routes())
+        .merge(checkout::routes())
+        .merge(orders::routes())
+        .merge(webhooks::routes())
 }

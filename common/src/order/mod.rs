@@ -19,7 +19,7 @@ pub use cancel::{CancelError, Expiry, cancel, expire};
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, Shortfall, place};
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::lock;
-pub use view::{LastError, OrderItemView, OrderPage, OrderView, PaymentView, list, status_of, view};
+pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, view};
 
 use crate::{
     id::{OrderId, UserId},

@@ -9,6 +9,7 @@ use super::Status;
 use crate::{
     id::{OrderId, OrderItemId, ProductId, UserId},
     money::Money,
+    page::Page,
 };
 
 /// An order as the API shows it to its shopper.
@@ -77,15 +78,6 @@ pub struct LastError {
     pub message: String,
 }
 
-/// A page of a user's orders.
-#[derive(Clone, Debug)]
-pub struct OrderPage {
-    /// At most as many as were asked for, newest first.
-    pub items: Vec<OrderView>,
-    /// Whether there are more behind the last one.
-    pub more: bool,
-}
-
 /// One order of the user's.
 ///
 /// # Errors
@@ -106,22 +98,10 @@ pub async fn list(
     before: Option<OrderId>,
     limit: usize,
     key: &str,
-) -> sqlx::Result<OrderPage> {
+) -> sqlx::Result<Page<OrderView>> {
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rows = headers(pool, user, None, status, before, one_more).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    Ok(OrderPage { items: with_items(pool, rows, key).await?, more })
-}
-
-/// Where an order of the user's stands.
-///
-/// # Errors
-/// The database's.
-pub async fn status_of(pool: &PgPool, user: UserId, id: OrderId) -> sqlx::Result<Option<Status>> {
-    sqlx::query_scalar!(r#"SELECT status AS "status: Status" FROM orders WHERE id = $1 AND user_id = $2"#, id.0, user.0)
-        .fetch_optional(pool)
-        .await
+    let rows = headers(pool, user, None, status, before, one_more).await?;
+    Ok(Page::from_rows(with_items(pool, rows, key).await?, limit, |order| order.id))
 }
 
 struct Header {

@@ -1,0 +1,122 @@
+//! `POST /checkout`: the cart becomes an order.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use common::{
+    money::Money,
+    order::{self, OrderView, PlaceError, PlaceOrder, Placed},
+};
+use http::{HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use super::{cart::INSUFFICIENT_STOCK, orders::find};
+use crate::{
+    extract::{Caller, IdempotencyKey, OptionalBody, Prefer, not_null},
+    problem::{Invalid, Kind, Problem},
+    respond::replayed,
+    state::AppState,
+};
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/checkout", post(checkout))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkout {
+    #[serde(default, deserialize_with = "not_null")]
+    expected_total: Option<i64>,
+}
+
+impl Checkout {
+    fn parse(self) -> Result<Option<Money>, Problem> {
+        let mut invalid = Invalid::default();
+        let total =
+            self.expected_total.map(|total| if total < 0 { Err("must not be negative") } else { Ok(Money(total)) });
+        invalid.optional("/expected_total", total).ok_or_else(|| invalid.into())
+    }
+}
+
+async fn checkout(
+    State(app): State<AppState>,
+    caller: Caller,
+    key: IdempotencyKey,
+    prefer: Prefer,
+    body: OptionalBody<Checkout>,
+) -> Result<Response, Problem> {
+    let request = PlaceOrder {
+        user: caller.id(),
+        expected_total: body.value.parse()?,
+        key: key.request(&body.raw),
+        currency: app.config.shop.currency,
+        reservation: app.config.reservation,
+        max_unpaid_orders: app.config.max_unpaid_orders,
+    };
+    let (id, done_before) = match order::place(&app.pool, &request).await? {
+        Placed::New(id) => (id, false),
+        Placed::Replayed(id) => (id, true),
+    };
+    let order =
+        app.waiters.until(id, prefer.wait.unwrap_or_default(), || find(&app, request.user, id), is_payable).await?;
+    Ok((replayed(done_before), answer(order)).into_response())
+}
+
+/// Once its intent is there, or never will be.
+fn is_payable(order: &OrderView) -> bool {
+    order.payment.intent_id.is_some() || order.status != order::Status::Pending
+}
+
+fn answer(order: OrderView) -> Response {
+    let location = [(header::LOCATION, format!("/orders/{}", order.id))];
+    if order.payment.intent_id.is_some() {
+        return (StatusCode::CREATED, location, Json(order)).into_response();
+    }
+    let soon = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
+    (StatusCode::ACCEPTED, location, soon, Json(order)).into_response()
+}
+
+const CART_EMPTY: Kind = Kind::new(StatusCode::CONFLICT, "cart_empty", "The cart is empty");
+const TOTAL_CHANGED: Kind = Kind::new(StatusCode::CONFLICT, "total_changed", "The total has changed");
+const TOO_MANY_OPEN_ORDERS: Kind =
+    Kind::new(StatusCode::CONFLICT, "too_many_open_orders", "There are too many unpaid orders");
+const TOTAL_OUT_OF_RANGE: Kind =
+    Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "total_out_of_range", "The total can't be charged");
+
+impl From<PlaceError> for Problem {
+    fn from(error: PlaceError) -> Self {
+        match error {
+            PlaceError::CartEmpty => {
+                Self::new(CART_EMPTY, "Put something into it first; another checkout may have taken it.")
+            }
+            PlaceError::InsufficientStock { lines, orders } => Self::new(
+                INSUFFICIENT_STOCK,
+                "See `lines` for what fell short, and `orders` for your own that hold some.",
+            )
+            .with("lines", lines)
+            .with("orders", orders),
+            PlaceError::TotalChanged { total } => {
+                Self::new(TOTAL_CHANGED, "Prices have changed since: show the new total, and check out with that.")
+                    .with("total", total)
+            }
+            PlaceError::TooManyOpenOrders { orders } => {
+                Self::new(TOO_MANY_OPEN_ORDERS, "Pay or cancel one of `orders` first.").with("orders", orders)
+            }
+            PlaceError::TotalOutOfRange { total, least } => {
+                let problem = Self::new(
+                    TOTAL_OUT_OF_RANGE,
+                    format!("The total must be from {} to {} minor units.", least.0, common::money::LARGEST_CHARGE.0),
+                );
+                match total {
+                    Some(total) => problem.with("total", total),
+                    None => problem,
+                }
+            }
+            PlaceError::Key(error) => error.into(),
+            PlaceError::Database(error) => error.into(),
+        }
+    }
+}

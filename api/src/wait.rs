@@ -1,0 +1,147 @@
+//! Waiting for an order to change, for clients that would rather wait than poll. One LISTEN connection tells all waiters of the
+//! process; behind it each looks for itself every second, so that a lost notification costs a second.
+//!
+//! It holds no connection while it waits, and nothing that another replica would need.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use common::{id::OrderId, order::CHANGES};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::{sync::Notify, time::Instant};
+
+/// How long a waiter trusts the notifications.
+const POLL: Duration = Duration::from_secs(1);
+/// Pause before the listener is set up again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Those who wait, by order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waiters(Arc<Mutex<HashMap<OrderId, Arc<Notify>>>>);
+
+impl Waiters {
+    /// Calls `look` now and after each change of the order until it gives something, or until the time is up: then the answer
+    /// of its last call, whatever it is.
+    pub(crate) async fn until<T, E, F>(
+        &self,
+        order: OrderId,
+        patience: Duration,
+        mut look: impl FnMut() -> F,
+        is_enough: impl Fn(&T) -> bool,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let deadline = Instant::now() + patience;
+        let place = Place::take(self, order);
+        loop {
+            let rung = place.bell.notified(); // from here on no ring is missed
+            let mut rung = std::pin::pin!(rung);
+            rung.as_mut().enable();
+            let found = look().await?;
+            if is_enough(&found) || Instant::now() >= deadline {
+                return Ok(found);
+            }
+            tokio::select! {
+                () = rung => {}
+                () = tokio::time::sleep_until(deadline.min(Instant::now() + POLL)) => {}
+            }
+        }
+    }
+
+    /// Listens for ever. While it can't, the waiters live on their polling.
+    pub(crate) async fn listen(self, options: PgConnectOptions) {
+        loop {
+            if let Err(error) = self.listen_until_lost(&options).await {
+                tracing::warn!(%error, "can't listen for changes of orders; those who wait poll for them");
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn listen_until_lost(&self, options: &PgConnectOptions) -> sqlx::Result<()> {
+        // A connection of its own: it must never be one that requests compete for.
+        let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).connect_lazy_with(options.clone());
+        let mut listener = PgListener::connect_with(&own).await?;
+        listener.listen(CHANGES).await?;
+        while let Some(notification) = listener.try_recv().await? {
+            if let Ok(order) = notification.payload().parse() {
+                self.ring(order);
+            }
+        }
+        Ok(())
+    }
+
+    fn ring(&self, order: OrderId) {
+        if let Some(bell) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&order) {
+            bell.notify_waiters();
+        }
+    }
+}
+
+/// A waiter's place; given up when the waiter is gone, whatever became of its request.
+struct Place<'a> {
+    waiters: &'a Waiters,
+    order: OrderId,
+    bell: Arc<Notify>,
+}
+
+impl<'a> Place<'a> {
+    fn take(waiters: &'a Waiters, order: OrderId) -> Self {
+        let bell = waiters.0.lock().unwrap_or_else(PoisonError::into_inner).entry(order).or_default().clone();
+        Self { waiters, order, bell }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut waiters = self.waiters.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's and this one: nobody else waits.
+        if Arc::strong_count(&self.bell) == 2 {
+            waiters.remove(&self.order);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ring_wakes_the_waiter_before_it_would_poll_and_leaves_no_place_behind() {
+        let (waiters, order, looks) = (Waiters::default(), OrderId::new(), AtomicU32::new(0));
+        let started = Instant::now();
+        let waiting = waiters.until(
+            order,
+            Duration::from_secs(10),
+            async || Ok::<_, Infallible>(looks.fetch_add(1, Ordering::Relaxed)),
+            |look| *look >= 1,
+        );
+        let ringing = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            waiters.ring(order);
+        };
+        let (found, ()) = tokio::join!(waiting, ringing);
+        assert_eq!(found, Ok(1));
+        assert_eq!(started.elapsed().as_millis(), 10);
+        assert!(waiters.0.lock().expect("not poisoned").is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_ring_it_polls_and_ends_in_time() {
+        let started = Instant::now();
+        let found = Waiters::default()
+            .until(OrderId::new(), Duration::from_millis(2500), async || Ok::<_, Infallible>("no"), |_| false)
+            .await;
+        assert_eq!(found, Ok("no"));
+        assert_eq!(started.elapsed().as_millis(), 2500);
+    }
+}
