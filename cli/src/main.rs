@@ -1,2 +1,81 @@
-//! stub
-fn main() {}
+//! `kassa`: the operator's tool. It works on the database and speaks neither to Stripe nor to the shop's programs, so that it
+//! helps where those don't run.
+
+mod admin;
+mod database;
+mod jobs;
+mod output;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::{
+    config::{self, Environment, Operator, Program},
+    db,
+};
+
+/// Runs a Kassa shop from the command line.
+///
+/// Exit codes: 0 when all is well, 1 when `verify` found something wrong, 2 when a command could not do its work.
+#[derive(Debug, Parser)]
+#[command(name = "kassa", version, after_help = config::help(Program::Operator))]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Brings the database up to date; safe to repeat, and while the shop runs
+    Migrate,
+    /// Administrators
+    #[command(subcommand)]
+    Admin(admin::Command),
+    /// Checks the shop's invariants on a snapshot of the database
+    Verify(verify::Arguments),
+    /// The queue
+    #[command(subcommand)]
+    Jobs(jobs::Command),
+}
+
+fn main() -> ExitCode {
+    match start(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(e) => {
+            eprintln!("kassa: {}", output::causes(&e));
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[tokio::main]
+async fn start(command: Command) -> anyhow::Result<ExitCode> {
+    let config = Operator::read(&Environment::load()?)?;
+    let pool = database::reach(config.database).await?;
+    if matches!(command, Command::Migrate) {
+        db::migrate(&pool, config.currency).await?;
+    } else {
+        db::check(&pool, config.currency).await?;
+    }
+    let code = match command {
+        Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
+        Command::Admin(command) => admin::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Verify(arguments) => verify::run(&arguments, &pool).await,
+        Command::Jobs(command) => jobs::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
+    };
+    pool.close().await;
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -28,9 +28,15 @@ pub(crate) struct Reply {
     pub(crate) took: Duration,
 }
 
+/// The client of HTTP that all of `cargo dev` calls with.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn http() -> reqwest::Client {
+    reqwest::Client::builder().timeout(PATIENCE).build().expect("TLS is set up when the program starts")
+}
+
 impl Client {
     pub(crate) fn new(base: &str) -> Self {
-        Self { http: reqwest::Client::new(), base: base.to_owned(), token: None }
+        Self { http: http(), base: base.to_owned(), token: None }
     }
 
     /// The same, on behalf of whoever this session is of.
@@ -56,7 +62,7 @@ impl Client {
         headers: &[(&'static str, &str)],
     ) -> Result<Reply> {
         let call = format!("{method} {path}");
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).timeout(PATIENCE);
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }

@@ -4,31 +4,49 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 use dev::postgres::Throwaway;
 use dev::process;
 use nix::sys::signal::Signal;
+use sqlx::Connection;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnection;
 use tokio::process::Command;
 use tokio::sync::oneshot;
 
 use crate::signals::Signals;
 
+/// With a folder of migrations these are applied first: from the files, as what is built from them may be waiting for it.
 /// Without a command: prints the URL as the first line and waits for the end of standard input, or a signal. With one: runs it
 /// with `DATABASE_URL` set, hands signals on to it, and ends as it ends; standard output is the command's alone.
-pub(crate) async fn postgres(command: &[OsString]) -> Result<ExitCode> {
+pub(crate) async fn postgres(migrations: Option<&Path>, command: &[OsString]) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
     let mut cluster = tokio::select! {
         started = Throwaway::start() => started?,
         _ = signals.next() => return Ok(ExitCode::FAILURE),
     };
-    let ended = match command {
-        [] => serve(&mut cluster, &mut signals).await,
-        [program, arguments @ ..] => attend(&mut cluster, &mut signals, program, arguments).await,
+    let migrated = match migrations {
+        Some(folder) => migrate(&cluster, folder).await,
+        None => Ok(()),
+    };
+    let ended = match (migrated, command) {
+        (Err(error), _) => Err(error),
+        (Ok(()), []) => serve(&mut cluster, &mut signals).await,
+        (Ok(()), [program, arguments @ ..]) => attend(&mut cluster, &mut signals, program, arguments).await,
     };
     cluster.stop().await;
     ended
+}
+
+async fn migrate(cluster: &Throwaway, folder: &Path) -> Result<()> {
+    let migrations = Migrator::new(folder).await.with_context(|| format!("reading {}", folder.display()))?;
+    let mut connection = PgConnection::connect_with(&cluster.options("postgres")).await?;
+    migrations.run(&mut connection).await.with_context(|| format!("applying {}", folder.display()))?;
+    connection.close().await?;
+    Ok(())
 }
 
 async fn serve(cluster: &mut Throwaway, signals: &mut Signals) -> Result<ExitCode> {

@@ -75,6 +75,9 @@ enum Command {
     /// Keeps a throwaway Postgres: prints its URL and waits until standard input ends, or runs COMMAND with its DATABASE_URL.
     #[command(hide = true)]
     Postgres {
+        /// Applies the migrations of this folder first.
+        #[arg(long, value_name = "FOLDER")]
+        migrations: Option<PathBuf>,
         /// The command and its arguments.
         #[arg(last = true)]
         command: Vec<OsString>,
@@ -120,8 +123,8 @@ fn main() -> ExitCode {
 }
 
 async fn run(Arguments { command, up }: Arguments) -> Result<ExitCode> {
-    if let Some(Command::Postgres { command }) = &command {
-        return keep::postgres(command).await;
+    if let Some(Command::Postgres { migrations, command }) = &command {
+        return keep::postgres(migrations.as_deref(), command).await;
     }
     let home = Home::find()?;
     match command {

@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use url::Url;
 
 use crate::child::{Program, command};
+use crate::client::http;
 use crate::demo;
 use crate::environment::{Environment, reach};
 use crate::home::{Home, tail};
@@ -51,7 +52,7 @@ impl<'a> Shop<'a> {
             home,
             settings,
             state: State::new(),
-            http: reqwest::Client::new(),
+            http: http(),
             cluster: None,
             simulator: None,
             catcher: None,

@@ -9,6 +9,7 @@ use futures::future::join_all;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::client::http;
 use crate::home::Home;
 use crate::progress::print;
 use crate::state::{Part, Phase, State};
@@ -25,7 +26,7 @@ pub(crate) async fn show(home: &Home) -> Result<ExitCode> {
         Phase::Stopping => "stopping",
     };
     print(format_args!("The shop is {phase} (process {}).\n", state.supervisor.pid));
-    let http = reqwest::Client::new();
+    let http = http();
     let health = join_all(state.parts.iter().map(|part| check(&http, part))).await;
     print(format_args!("  {:<18}{:<10}{:<12}{:<28}health", "", "process", "up for", "address"));
     for (part, health) in state.parts.iter().zip(&health) {

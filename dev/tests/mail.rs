@@ -57,6 +57,7 @@ async fn get(catcher: &Catcher, path: &str) -> Value {
     http().get(format!("{}{path}", catcher.inbox_url())).send().await.unwrap().json().await.unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test that hangs is seen to hang")]
 fn http() -> reqwest::Client {
     let _installed_by_another_test = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()

@@ -51,7 +51,7 @@ pub enum HashError {
     #[error("is too easy to guess; a few unrelated words make a better one")]
     WellKnown,
     /// There was no memory or no randomness for it.
-    #[error("the password could not be hashed: {0}")]
+    #[error("could not be hashed: {0}")]
     Failed(argon2::password_hash::Error),
 }
 

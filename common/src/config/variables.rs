@@ -85,10 +85,10 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "LOG",
         Some("info"),
-        ALL,
+        BOTH,
         "what is logged: error, warn, info, debug, trace, or a filter such as api=debug",
     ),
-    variable("LOG_FORMAT", Some("text"), ALL, "text or json"),
+    variable("LOG_FORMAT", Some("text"), BOTH, "text or json"),
 ];
 
 /// The part of a program's `--help` that lists its variables.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::client::Reply;
+use crate::client::{Reply, http};
 use crate::state::Access;
 
 /// What Stripe makes of a confirmation.
@@ -28,7 +28,7 @@ pub(super) async fn confirm(access: &Access, order: &Value, method: &str) -> Res
     ];
     let url = payment.url(access);
     let began = Instant::now();
-    let answer = reqwest::Client::new().post(&url).form(&form).send().await.context("Stripe does not answer")?;
+    let answer = http().post(&url).form(&form).send().await.context("Stripe does not answer")?;
     let status = answer.status();
     let body: Value = answer.json().await.context("Stripe's answer is no JSON")?;
     let reply = Reply::new(format!("POST {url}"), status, body, began.elapsed());

@@ -51,6 +51,7 @@ impl Stripe {
         Self::start_with(SimulatorOptions::default()).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test that hangs is seen to hang")]
     pub(crate) async fn start_with(options: SimulatorOptions) -> Self {
         let simulator = Simulator::start(options).await.unwrap();
         Self {

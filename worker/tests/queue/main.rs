@@ -3,5 +3,6 @@
 mod ends;
 mod enqueueing;
 mod leases;
+mod postgres;
 mod running;
 mod support;

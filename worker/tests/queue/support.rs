@@ -1,7 +1,6 @@
 //! A database for each test, and a runtime in it whose jobs do as they are told.
 
 use std::{
-    env,
     str::FromStr as _,
     sync::{
         Arc,
@@ -19,11 +18,13 @@ use common::{
     money::Currency,
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::PgPool;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use worker::runtime::{Job, JobError, Runtime};
+
+use crate::postgres;
 
 /// Short, so that a test sees a lease run out.
 pub(crate) const LIMITS: JobLimits = JobLimits {
@@ -115,10 +116,9 @@ impl Drop for Presence {
 }
 
 impl Lab {
-    /// In a fresh database of the Postgres that DATABASE_URL names.
+    /// In a fresh database.
     pub(crate) async fn new() -> Self {
-        let url = env::var("DATABASE_URL").expect("set DATABASE_URL to a Postgres in which databases may be created");
-        let options = PgConnectOptions::from_str(&url).expect("DATABASE_URL is a URL of Postgres");
+        let options = postgres::options();
         let name = format!("queue_{}", Uuid::now_v7().simple());
         let server = db::pool(options.clone(), 1);
         sqlx::raw_sql(&format!("CREATE DATABASE {name}")).execute(&server).await.expect("a database can be created");
