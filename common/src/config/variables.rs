@@ -126,6 +126,26 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_has_these_variables_in_this_order_with_their_defaults() {
+        let readme = include_str!("../../../README.md");
+        let (_, section) = readme.split_once("\n## Configuration\n").expect("there is a section about it");
+        let (section, _) = section.split_once("\n## ").expect("another follows");
+        let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
+        let expected = VARIABLES.iter().map(|variable| match (variable.name, variable.default) {
+            (name @ "METRICS_ADDR", _) => {
+                format!("| `{name}` | {API_METRICS_ADDR} (API), {WORKER_METRICS_ADDR} (worker) | ")
+            }
+            (name, Some(default)) => format!("| `{name}` | `{default}` | "),
+            (name, None) => format!("| `{name}` | – | "),
+        });
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(rows.len(), expected.len());
+        for (row, start) in rows.iter().zip(&expected) {
+            assert!(row.starts_with(start), "{row} should start with {start}");
+        }
+    }
+
+    #[test]
     fn nothing_starts_on_an_example_that_was_not_filled_in() {
         let lines: Vec<_> = dotenvy::from_read_iter(EXAMPLE.as_bytes()).map(|line| line.expect("NAME=value")).collect();
         let unfilled: [(&str, &str); VARIABLES.len()] = std::array::from_fn(|i| {
