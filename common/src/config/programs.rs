@@ -204,7 +204,7 @@ impl Worker {
         let metrics_addr = metrics_addr(&mut r, WORKER_METRICS_ADDR);
         let stripe = stripe(&mut r);
         let mail = r.required("MAIL_URL", mail_transport);
-        let mail_from = r.required("MAIL_FROM", text);
+        let mail_from = r.required("MAIL_FROM", mail_address);
         let smtp_timeout = r.required("SMTP_TIMEOUT_SECONDS", duration(SECOND));
         let concurrency = r.required("WORKER_CONCURRENCY", at_least(1));
         let lease = r.required("JOB_LEASE_SECONDS", duration(SECOND));
@@ -303,6 +303,11 @@ fn mail_transport(value: &str) -> Result<MailTransport, String> {
         }
         _ => Err(FORMS.into()),
     }
+}
+
+/// A first look, so that it is told with the other problems; the mail transport parses it.
+fn mail_address(value: &str) -> Result<String, String> {
+    if value.contains('@') { text(value) } else { Err("must be shop@example.com or Name <shop@example.com>".into()) }
 }
 
 /// HS256 wants a key of at least the hash's size (RFC 7518, section 3.2), and one that nobody guesses.

@@ -100,3 +100,64 @@ pub fn help(program: Program) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Api, Environment, Worker};
+
+    const EXAMPLE: &str = include_str!("../../../.env.example");
+    const PLACEHOLDER: &str = "change-me";
+
+    #[test]
+    fn the_example_names_exactly_these_variables_with_their_defaults() {
+        let remark = |line: &&str| line.is_empty() || line.starts_with("# ");
+        let lines: Vec<_> = EXAMPLE.lines().filter(|line| !remark(line)).collect();
+        let expected: Vec<_> = VARIABLES
+            .iter()
+            .map(|variable| match (variable.name, variable.default) {
+                // Each program has its own, so there is none to show.
+                (name @ "METRICS_ADDR", _) => format!("#{name}="),
+                (name, Some(default)) => format!("#{name}={default}"),
+                (name, None) => format!("{name}={PLACEHOLDER}"),
+            })
+            .collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn the_readme_has_these_variables_in_this_order_with_their_defaults() {
+        let readme = include_str!("../../../README.md");
+        let (_, section) = readme.split_once("\n## Configuration\n").expect("there is a section about it");
+        let (section, _) = section.split_once("\n## ").expect("another follows");
+        let rows: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
+        let expected = VARIABLES.iter().map(|variable| match (variable.name, variable.default) {
+            (name @ "METRICS_ADDR", _) => {
+                format!("| `{name}` | {API_METRICS_ADDR} (API), {WORKER_METRICS_ADDR} (worker) | ")
+            }
+            (name, Some(default)) => format!("| `{name}` | `{default}` | "),
+            (name, None) => format!("| `{name}` | – | "),
+        });
+        let expected: Vec<_> = expected.collect();
+        assert_eq!(rows.len(), expected.len());
+        for (row, start) in rows.iter().zip(&expected) {
+            assert!(row.starts_with(start), "{row} should start with {start}");
+        }
+    }
+
+    #[test]
+    fn nothing_starts_on_an_example_that_was_not_filled_in() {
+        let lines: Vec<_> = dotenvy::from_read_iter(EXAMPLE.as_bytes()).map(|line| line.expect("NAME=value")).collect();
+        let unfilled: [(&str, &str); VARIABLES.len()] = std::array::from_fn(|i| {
+            let name = VARIABLES[i].name;
+            (name, lines.iter().find(|(given, _)| given == name).map_or("", |(_, value)| value.as_str()))
+        });
+        let environment = Environment::from(unfilled);
+        let api = Api::read(&environment).expect_err("an example is no configuration");
+        let worker = Worker::read(&environment).expect_err("an example is no configuration");
+        for (name, _) in &lines {
+            let told = api.0.iter().chain(&worker.0).any(|problem| problem.starts_with(&format!("{name} ")));
+            assert!(told, "{name} was taken as it stands in the example");
+        }
+    }
+}

@@ -266,6 +266,32 @@ mod tests {
     }
 
     #[test]
+    fn the_diagram_of_the_documentation_has_these_moves_and_no_others() {
+        let document = include_str!("../../../docs/architecture.md");
+        let (_, diagram) = document.split_once("stateDiagram-v2").expect("there is a diagram");
+        let (diagram, _) = diagram.split_once("```").expect("it ends");
+        let arrows = diagram.lines().filter_map(|line| line.split(':').next()?.split_once("-->"));
+        let mut drawn: Vec<_> = arrows
+            .filter_map(|(from, to)| Some((from.trim().parse::<Status>().ok()?, to.trim().parse::<Status>().ok()?)))
+            .map(|(from, to)| (from.name(), to.name()))
+            .collect();
+        let mut moves = Vec::new();
+        for (status, event) in Status::ALL.into_iter().flat_map(|status| EVENTS.map(|event| (status, event))) {
+            match status.next(event) {
+                Next::To(next) => moves.push((status.name(), next.name())),
+                Next::ReserveAgain => {
+                    moves.extend([Status::Paid, Status::PaymentReview].map(|next| (status.name(), next.name())));
+                }
+                Next::Unchanged | Next::Refused => {}
+            }
+        }
+        drawn.sort_unstable();
+        moves.sort_unstable();
+        moves.dedup();
+        assert_eq!(drawn, moves);
+    }
+
+    #[test]
     fn a_final_status_is_left_only_by_a_refund_or_an_operator() {
         for status in [Status::Paid, Status::Fulfilled, Status::Refunded, Status::PaymentReview] {
             for event in EVENTS {
