@@ -1,1 +1,8 @@
-//! stub
+//! Tests through the front door: real processes, a real Postgres, a Stripe that answers over the network. Each file mirrors a
+//! part of the shop; `harness` is the ground that they stand on.
+
+mod harness;
+
+mod purchase;
+mod races;
+mod webhooks;

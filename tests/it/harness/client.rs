@@ -1,0 +1,137 @@
+//! A client of the shop, and what it is answered.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// Who calls: somebody with a token, or nobody in particular.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    /// The access token.
+    pub(crate) token: Option<String>,
+    /// The user's id; nil for nobody.
+    pub(crate) user: Uuid,
+    /// Where the user's mails go.
+    pub(crate) email: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// Null if the answer's body is no JSON.
+    pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) raw: String,
+}
+
+/// One client for all, so that no test runs out of ports; with a time limit.
+#[expect(clippy::disallowed_methods, reason = "the one place of this program")]
+pub(super) fn http() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("TLS has been chosen")
+}
+
+impl Client {
+    pub(super) fn new(http: reqwest::Client, base: String) -> Self {
+        Self { http, base, token: None, user: Uuid::nil(), email: String::new() }
+    }
+
+    /// The same caller as another user.
+    pub(super) fn known_as(&self, token: String, user: Uuid, email: String) -> Self {
+        Self { token: Some(token), user, email, ..self.clone() }
+    }
+
+    /// The same caller with another token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Reply {
+        self.call(Method::GET, path, None, &[]).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.call(Method::POST, path, Some(body), &[]).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.call(Method::PUT, path, Some(body), &[]).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.call(Method::DELETE, path, None, &[]).await
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let mut request = self.request(method, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Reply::read(request).await
+    }
+
+    /// A request with the caller's token, to be filled in by hand and sent by [`Reply::read`].
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+}
+
+impl Reply {
+    /// Sends a request and reads all of its answer.
+    pub(crate) async fn read(request: RequestBuilder) -> Self {
+        let answer = request.send().await.expect("the server answers");
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let raw = answer.text().await.expect("the answer comes wholly");
+        let body = serde_json::from_str(&raw).unwrap_or_default();
+        Self { status, headers, body, raw }
+    }
+
+    /// The body of an answer that must have this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.raw);
+        self.body
+    }
+
+    /// The body of a refusal, which must be a problem of this status and code.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, code: &str) -> Value {
+        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.raw);
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.body["status"], status);
+        assert_eq!(self.body["request_id"], self.header("x-request-id"));
+        for member in ["type", "title", "detail"] {
+            assert!(!text(&self.body[member]).is_empty(), "no {member}: {}", self.raw);
+        }
+        self.body
+    }
+
+    /// A header's value, empty if there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// A string of an answer; empty if it is none.
+pub(crate) fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,102 @@
+//! What all tests of a run share: the programs, built from the code that is tested, a throwaway cluster, and in it a migrated
+//! database that each test copies.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::db;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::OnceCell;
+
+const TEMPLATE: &str = "template_shop";
+
+static GROUND: OnceCell<Ground> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(1);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Ground {
+    programs: PathBuf,
+    cluster: PgConnectOptions,
+    /// The cluster goes when its standard input ends: with this process, however that ends.
+    _keeper: Child,
+}
+
+impl Ground {
+    /// Made by whoever comes first; the others wait.
+    pub(super) async fn get() -> &'static Self {
+        GROUND.get_or_init(Self::make).await
+    }
+
+    async fn make() -> Self {
+        rustls::crypto::ring::default_provider().install_default().expect("nobody else chooses one");
+        let programs = build();
+        let (keeper, url) = keep_postgres(&programs.join("kassa-dev"));
+        let cluster: PgConnectOptions = url.trim().parse().expect("kassa-dev prints a URL first");
+        let ground = Self { programs, cluster: cluster.disable_statement_logging(), _keeper: keeper };
+        ground.run(&format!("CREATE DATABASE {TEMPLATE}")).await;
+        let pool = db::pool(ground.options(TEMPLATE), 2);
+        db::migrate(&pool, "usd".parse().expect("a currency")).await.expect("the migrations run");
+        pool.close().await;
+        ground
+    }
+
+    /// The path of one of the programs.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// A new database with the schema in it; its name.
+    pub(super) async fn database(&self) -> String {
+        let name = format!("shop_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        self.run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+        name
+    }
+
+    /// How to connect to a database of the cluster.
+    pub(super) fn options(&self, database: &str) -> PgConnectOptions {
+        self.cluster.clone().database(database)
+    }
+
+    /// What `DATABASE_URL` takes.
+    pub(super) fn url(&self, database: &str) -> String {
+        self.options(database).to_url_lossy().to_string()
+    }
+
+    async fn run(&self, statement: &str) {
+        let mut connection = self.cluster.connect().await.expect("the cluster answers");
+        connection.execute(statement).await.expect(statement);
+        connection.close().await.expect("it was open");
+    }
+}
+
+/// Builds the programs in the profile of the tests, into the folder where the tests are; gives that.
+fn build() -> PathBuf {
+    let this = std::env::current_exe().expect("a test knows its path");
+    let programs = this.ancestors().nth(2).expect("target/profile/deps/it").to_path_buf();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "-p", "api", "-p", "worker", "-p", "cli", "-p", "dev", "--target-dir"]);
+    command.arg(programs.parent().expect("a profile's folder is in the target folder"));
+    if programs.ends_with("release") {
+        command.arg("--release");
+    }
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace"));
+    let status = command.status().expect("cargo can be run");
+    assert!(status.success(), "the programs could not be built");
+    programs
+}
+
+fn keep_postgres(program: &Path) -> (Child, String) {
+    let mut command = Command::new(program);
+    let mut keeper =
+        command.arg("postgres").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("kassa-dev runs");
+    let mut url = String::new();
+    let output = keeper.stdout.as_mut().expect("it is piped");
+    BufReader::new(output).read_line(&mut url).expect("kassa-dev prints text");
+    assert!(url.starts_with("postgres"), "there is no Postgres for the tests; kassa-dev says why");
+    (keeper, url)
+}

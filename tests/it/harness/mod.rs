@@ -1,0 +1,14 @@
+//! The ground that the tests stand on: a cluster for the run, and for each test a shop of its own, made of real processes, with
+//! a Stripe simulator and a mail catcher beside them. Nothing here waits for a fixed time: it waits for a condition, with a
+//! deadline.
+
+mod buying;
+mod client;
+mod ground;
+mod program;
+mod shop;
+mod wait;
+
+pub(crate) use client::{Client, Reply, text};
+pub(crate) use shop::{Shop, WEBHOOK_SECRET};
+pub(crate) use wait::eventually;

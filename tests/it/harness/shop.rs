@@ -1,0 +1,223 @@
+//! A shop for one test.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::account::{AccessTokens, Claims};
+use common::clock::Clock;
+use common::config::Secret;
+use common::id::UserId;
+use common::{db, verify};
+use dev::mail::{Catcher, CatcherOptions};
+use dev::stripe::{Simulator, SimulatorOptions};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::client::{Client, Reply, http, text};
+use super::ground::Ground;
+use super::program::Program;
+use super::wait::eventually;
+
+/// What the API signs its tokens with.
+pub(crate) const JWT_SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
+/// What the simulator signs events with; the API also takes [`Shop::OLD_WEBHOOK_SECRET`].
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
+
+/// API and worker as processes, with all that they need. Every test ends with [`Shop::finish`]: one that forgets it fails.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    // Dropped in this order: the processes first.
+    api: Program,
+    worker: Program,
+    /// The Stripe simulator.
+    pub(crate) stripe: Simulator,
+    /// The mail catcher.
+    pub(crate) mail: Catcher,
+    /// The shop's database.
+    pub(crate) pool: PgPool,
+    http: reqwest::Client,
+    finished: bool,
+}
+
+impl Shop {
+    /// A second webhook secret, as while one is replaced.
+    pub(crate) const OLD_WEBHOOK_SECRET: &str = "whsec_of_yesterday";
+
+    /// The time, as seconds since 1970.
+    pub(crate) fn now() -> i64 {
+        Clock::System.now().timestamp()
+    }
+
+    /// One with the usual settings.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// One with some settings of its own.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let ground = Ground::get().await;
+        let http = http();
+        let database = ground.database().await;
+        let stripe = Simulator::start(SimulatorOptions {
+            webhook_secret: WEBHOOK_SECRET.into(),
+            processing_delay: Duration::from_secs(600), // a test settles it itself
+            ..SimulatorOptions::default()
+        });
+        let stripe = stripe.await.expect("the simulator starts");
+        let mail = Catcher::start(CatcherOptions::default()).await.expect("the mail catcher starts");
+        let mut variables: Vec<(String, String)> = [
+            ("DATABASE_URL", ground.url(&database).as_str()),
+            ("DATABASE_MAX_CONNECTIONS", "5"),
+            ("JWT_SECRET", JWT_SECRET),
+            ("STRIPE_API_BASE", &stripe.base_url()),
+            ("STRIPE_SECRET_KEY", "sk_test_simulator"),
+            ("STRIPE_PUBLISHABLE_KEY", "pk_test_simulator"),
+            ("STRIPE_WEBHOOK_SECRET", &format!("{WEBHOOK_SECRET},{}", Self::OLD_WEBHOOK_SECRET)),
+            ("MAIL_URL", &mail.smtp_url()),
+            ("MAIL_FROM", "Kassa <shop@kassa.example>"),
+            ("JOB_BACKOFF_SECONDS", "0.05"),
+            ("JOB_BACKOFF_CAP_SECONDS", "1"),
+        ]
+        .into_iter()
+        .map(own)
+        .collect();
+        for &(name, value) in settings {
+            variables.retain(|(other, _)| other != name);
+            variables.push(own((name, value)));
+        }
+        let start = |name: &'static str| {
+            let log = std::env::temp_dir().join(format!("kassa-tests-{}-{database}-{name}.log", std::process::id()));
+            let (program, variables, http): (PathBuf, _, _) = (ground.program(name), &variables, &http);
+            async move { Program::start(name, &program, variables, log, http).await }
+        };
+        let (api, worker) = tokio::join!(start("kassa-api"), start("kassa-worker"));
+        let target = format!("http://{}/webhooks/stripe", api.api).parse().expect("a URL");
+        stripe.set_webhook_target(Some(target));
+        let pool = db::pool(ground.options(&database), 5);
+        Self { api, worker, stripe, mail, pool, http, finished: false }
+    }
+
+    /// Somebody without an account.
+    pub(crate) fn visitor(&self) -> Client {
+        Client::new(self.http.clone(), format!("http://{}", self.api.api))
+    }
+
+    /// A client of the simulator's control endpoints.
+    pub(crate) fn control(&self) -> Client {
+        Client::new(self.http.clone(), self.stripe.control_url())
+    }
+
+    /// A client of Stripe's API, without a key.
+    pub(crate) fn stripe_api(&self) -> Client {
+        Client::new(self.http.clone(), self.stripe.base_url())
+    }
+
+    /// Clients of what the API and the worker have for operators.
+    pub(crate) fn operations(&self) -> [Client; 2] {
+        [&self.api, &self.worker]
+            .map(|program| Client::new(self.http.clone(), format!("http://{}", program.operations)))
+    }
+
+    /// Somebody who registers.
+    pub(crate) async fn shopper(&self) -> Client {
+        let email = format!("shopper-{}@kassa.example", Uuid::new_v4().simple());
+        let account = json!({ "email": email, "password": "correct horse battery staple", "name": "Sam Shopper" });
+        let session = self.visitor().post("/auth/register", &account).await.expect(201);
+        let user = text(&session["user"]["id"]).parse().expect("an id");
+        self.visitor().known_as(text(&session["access_token"]).into(), user, email)
+    }
+
+    /// Somebody who runs the shop.
+    pub(crate) async fn admin(&self) -> Client {
+        self.insert_user("admin").await
+    }
+
+    /// Many shoppers, whose passwords nobody has hashed.
+    pub(crate) async fn crowd(&self, size: usize) -> Vec<Client> {
+        let mut crowd = Vec::with_capacity(size);
+        for _ in 0..size {
+            crowd.push(self.insert_user("customer").await);
+        }
+        crowd
+    }
+
+    async fn insert_user(&self, role: &str) -> Client {
+        let (id, email) = (Uuid::now_v7(), format!("{role}-{}@kassa.example", Uuid::new_v4().simple()));
+        let insert = sqlx::query("INSERT INTO users (id, email, password_hash, role) VALUES ($1, $2, 'none', $3)");
+        insert.bind(id).bind(&email).bind(role).execute(&self.pool).await.expect("the user is new");
+        let tokens = AccessTokens::new(&[Secret::new(JWT_SECRET)], Duration::from_secs(900), Clock::System);
+        let token = tokens.issue(Claims { user: UserId(id), version: 1 });
+        self.visitor().known_as(token, id, email)
+    }
+
+    /// What the API and the worker have logged.
+    pub(crate) fn logs(&self) -> String {
+        self.api.log() + &self.worker.log()
+    }
+
+    /// Waits until all that is on its way has arrived.
+    pub(crate) async fn settle(&self) {
+        eventually("events are delivered and no job is due, running or to be tried again", async || {
+            let settled = self.no_job_waits().await && self.no_event_waits().await && self.no_job_waits().await;
+            settled.then_some(())
+        })
+        .await;
+    }
+
+    async fn no_job_waits(&self) -> bool {
+        let waiting = "SELECT count(*) FROM jobs WHERE status = 'Running'
+                       OR (status = 'Pending' AND (run_at <= now() + interval '0.1 s' OR failures > 0))";
+        self.count(waiting).await == 0
+    }
+
+    async fn no_event_waits(&self) -> bool {
+        if self.control().get("/webhooks").await.body["mode"] != "deliver" {
+            return true;
+        }
+        let stripe = self.stripe_api().with_token("sk_test_simulator");
+        let undelivered = stripe.get("/v1/events?delivery_success=false&limit=1").await.expect(200);
+        undelivered["data"].as_array().is_some_and(Vec::is_empty)
+    }
+
+    /// What a `SELECT count(*)` counts.
+    pub(crate) async fn count(&self, query: &str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.pool).await.expect(query)
+    }
+
+    /// Ends the test: all that is on its way arrives, no job is dead, and every invariant holds.
+    pub(crate) async fn finish(mut self) {
+        self.settle().await;
+        assert_eq!(self.count("SELECT count(*) FROM jobs WHERE status = 'Killed'").await, 0, "a job is dead");
+        let report = verify::verify(&self.pool).await.expect("the database answers");
+        assert!(report.violations.is_empty(), "{:#?}", report.violations);
+        assert!(self.api.is_alive(), "the API has ended");
+        assert!(self.worker.is_alive(), "the worker has ended");
+        self.leave();
+    }
+
+    /// Ends a test that has broken the database on purpose.
+    pub(crate) fn leave(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        assert!(self.finished || std::thread::panicking(), "a test has to end with `shop.finish().await`");
+    }
+}
+
+fn own((name, value): (&str, &str)) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// The answer to a form that a browser sends to Stripe.
+pub(super) async fn send_form(client: &Client, path: &str, form: &[(&str, &str)]) -> Reply {
+    Reply::read(client.request(reqwest::Method::POST, path).form(form)).await
+}
+
+/// A member of an order's `payment`.
+pub(super) fn payment<'a>(order: &'a Value, member: &str) -> &'a str {
+    text(&order["payment"][member])
+}
