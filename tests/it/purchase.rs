@@ -186,7 +186,7 @@ async fn a_checkout_that_does_not_wait_is_answered_202_and_its_intent_comes() {
     shopper.put_in_cart(&product, 1).await.expect(201);
     let fault = json!({ "path": "/v1/payment_intents", "hold": true, "times": 1 });
     let fault = shop.control().post("/faults", &fault).await;
-    let id = fault.body["id"].to_string();
+    let id = text(&fault.body["id"]).to_owned();
     let placed = shopper.post("/checkout", &json!({ "expected_total": 500 })).await;
     assert!(!placed.header("retry-after").is_empty());
     let order = placed.expect(202);

@@ -101,11 +101,10 @@ async fn what_is_not_for_the_shop_is_stored_and_ignored() {
     let shopper = shop.shopper().await;
     let (order, succeeded) = paid_in_silence(&shop, &shopper, &product).await;
     let unknown = event("evt_unknown", "some.new_thing", &json!({ "id": "thing_1", "text": "a \u{0} in it" }));
-    let foreign = event(
-        "evt_foreign",
-        "payment_intent.succeeded",
-        &json!({ "id": "pi_x", "object": "payment_intent", "metadata": {} }),
-    );
+    let mut foreign = succeeded.clone();
+    foreign["id"] = json!("evt_foreign");
+    foreign["data"]["object"]["id"] = json!("pi_foreign");
+    foreign["data"]["object"]["metadata"] = json!({});
     let mut live = succeeded.clone();
     live["id"] = json!("evt_live");
     live["livemode"] = json!(true);
@@ -153,7 +152,7 @@ async fn a_success_that_comes_before_the_intent_is_stored_brings_the_intent() {
     let shopper = shop.shopper().await;
     shopper.put_in_cart(&product, 1).await.expect(201);
     let fault = json!({ "method": "POST", "path": "/v1/payment_intents", "at": "after", "hold": true, "times": 1 });
-    let fault = shop.control().post("/faults", &fault).await.body["id"].to_string();
+    let fault = text(&shop.control().post("/faults", &fault).await.body["id"]).to_owned();
     let order = shopper.post("/checkout", &json!({})).await.expect(202);
     shop.control().get(&format!("/faults/{fault}/held?count=1&timeout_ms=10000")).await.expect(200);
     let stripe = shop.stripe_api().with_token("sk_test_simulator");

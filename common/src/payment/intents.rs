@@ -109,7 +109,8 @@ pub(crate) struct StoredIntent {
 }
 
 /// Writes what Stripe says of an intent into its row, in the transaction that has the order locked; a row that isn't there is
-/// made, so that an event which comes before our own reply is stored brings the id. A final status is never overwritten.
+/// made, so that an event which comes before our own reply is stored brings the id. A success stands for ever, and overwrites
+/// even a cancelation: money that came must be seen.
 pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentReport) -> sqlx::Result<StoredIntent> {
     let known = sqlx::query!(
         r#"SELECT id AS "id: PaymentIntentId", generation FROM payment_intents WHERE stripe_id = $1"#,
@@ -124,7 +125,7 @@ pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentR
     let error = report.last_error.as_ref();
     sqlx::query!(
         "UPDATE payment_intents
-         SET status = CASE WHEN status IN ('succeeded', 'canceled') THEN status ELSE $2 END,
+         SET status = CASE WHEN status = 'succeeded' OR status = 'canceled' AND $2 <> 'succeeded' THEN status ELSE $2 END,
              amount_received = greatest(amount_received, $3),
              client_secret = coalesce($4, client_secret),
              last_error_code = coalesce($5, last_error_code),
