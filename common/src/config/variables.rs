@@ -47,7 +47,12 @@ pub(super) const WORKER_METRICS_ADDR: &str = "127.0.0.1:9465";
 /// Every variable, in the order in which `--help` shows them.
 pub const VARIABLES: &[Variable] = &[
     variable("DATABASE_URL", None, ALL, "Postgres 14 or newer: postgres://user:password@host:port/database"),
-    variable("DATABASE_MAX_CONNECTIONS", Some("16"), BOTH, "connections per process"),
+    variable(
+        "DATABASE_MAX_CONNECTIONS",
+        Some("16"),
+        BOTH,
+        "connections per process for its work; to listen and to keep its leases, an API has 1 more and a worker 4",
+    ),
     variable("API_ADDR", Some("127.0.0.1:8080"), API, "address of the HTTP API"),
     variable(
         "METRICS_ADDR",
