@@ -54,6 +54,7 @@ async fn start() -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut stopped = std::pin::pin!(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping: no new jobs are taken, those that run are finished");
     });
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
