@@ -3,6 +3,9 @@
 
 mod harness;
 
+mod cli;
 mod purchase;
 mod races;
+mod signals;
+mod verify;
 mod webhooks;
