@@ -4,6 +4,7 @@
 mod harness;
 
 mod cli;
+mod metrics;
 mod purchase;
 mod races;
 mod signals;

@@ -7,11 +7,12 @@ use common::{
     config::{self, Environment, Program},
     db::{self, SchemaError},
     mail::Sender,
-    telemetry,
+    order, telemetry,
 };
 use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use worker::{
+    figures,
     jobs::{self, State},
     ops,
     runtime::Runtime,
@@ -48,6 +49,8 @@ async fn start() -> anyhow::Result<()> {
     let config = config::Worker::read(&Environment::load()?)?;
     telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = telemetry::record_metrics()?;
+    figures::describe();
+    order::describe_metrics();
     rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("TLS was set up twice"))?;
 
     let mut terminate = signal(SignalKind::terminate())?;

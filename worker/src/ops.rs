@@ -1,11 +1,22 @@
 //! The listener for operators: metrics and health, on an address that is never public.
 
-use std::{future::IntoFuture as _, net::SocketAddr};
+use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
 use common::{db, money::Currency};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
+
+use crate::figures::POOL_CONNECTIONS;
+
+/// Longest wait for the database; probes give up soon, too.
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 struct Shared {
@@ -34,17 +45,17 @@ pub async fn serve(
     Ok(())
 }
 
-async fn render(State(shared): State<Shared>) -> String {
+async fn render(State(shared): State<Shared>) -> impl IntoResponse {
     let idle = u32::try_from(shared.pool.num_idle()).unwrap_or(u32::MAX);
     let size = shared.pool.size();
-    metrics::gauge!("kassa_db_pool_connections", "state" => "idle").set(idle);
-    metrics::gauge!("kassa_db_pool_connections", "state" => "used").set(size.saturating_sub(idle));
-    shared.metrics.render()
+    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
+    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(size.saturating_sub(idle));
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
 }
 
 async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
-    match db::check(&shared.pool, shared.currency).await {
-        Ok(()) => (StatusCode::OK, "ready\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not ready\n"),
+    match tokio::time::timeout(READY_TIMEOUT, db::check(&shared.pool, shared.currency)).await {
+        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
+        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not ready\n"),
     }
 }

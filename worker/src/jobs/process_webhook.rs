@@ -11,7 +11,10 @@ use common::{
 };
 
 use super::State;
-use crate::runtime::{Job, JobError};
+use crate::{
+    figures,
+    runtime::{Job, JobError},
+};
 
 /// Applies the event.
 ///
@@ -76,7 +79,7 @@ async fn ignore(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reaso
 /// What the event is about may turn up yet: looked at again later, until it is too old.
 async fn park(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason: &'static str) -> Result<(), JobError> {
     webhook::park(&state.pool, event.id, reason).await?;
-    metrics::counter!("kassa_webhook_events_parked_total").increment(1);
+    metrics::counter!(figures::EVENTS_PARKED).increment(1);
     if job.age > state.limits.give_up_after {
         return Err(JobError::give_up(anyhow::anyhow!(reason)));
     }
@@ -84,7 +87,7 @@ async fn park(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason:
 }
 
 fn settled(event: &Inbound, outcome: &'static str) {
-    metrics::counter!("kassa_webhook_events_settled_total", "outcome" => outcome).increment(1);
-    metrics::histogram!("kassa_webhook_received_to_settled_seconds")
+    metrics::counter!(figures::EVENTS_SETTLED, "outcome" => outcome).increment(1);
+    metrics::histogram!(figures::EVENT_AGE_WHEN_SETTLED)
         .record(Duration::try_from_secs_f64(event.age_seconds).unwrap_or_default().as_secs_f64());
 }
