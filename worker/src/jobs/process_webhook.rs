@@ -38,24 +38,23 @@ pub async fn run(job: Job<ProcessWebhook>, state: Arc<State>) -> Result<(), JobE
 }
 
 async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inbound) -> Result<(), JobError> {
-    let Some(told) = IntentReport::from_event_object(&event.object) else {
-        return Err(JobError::retry(anyhow::anyhow!("the event's object is not a PaymentIntent that we can read")));
-    };
-    let Some(named) = told.order_id.clone() else {
+    let object = &event.object;
+    let Some(named) = object["metadata"]["order_id"].as_str() else {
         return ignore(job, state, event, "the intent names no order").await;
     };
     let Ok(order_id) = named.parse::<OrderId>() else {
         return park(job, state, event, "the intent names an order that we don't know").await;
     };
     // Success is final and applied as it comes. The order in which the others arrive proves nothing: Stripe is asked how the
-    // intent stands now.
-    let (report, request_id) = if event.kind == "payment_intent.succeeded" {
-        (told, None)
-    } else {
-        match state.stripe.retrieve_intent(&told.stripe_id).await {
-            Ok(answer) => (answer.report, answer.request_id),
-            Err(e) => {
-                return Err(state.failed_call("retrieve_intent", None, Some(&told.stripe_id), e).await);
+    // intent stands now. So it is where we can't read the event: what it tells of our order must not be lost.
+    let (report, request_id) = match IntentReport::from_event_object(object) {
+        Some(told) if event.kind == "payment_intent.succeeded" => (told, None),
+        _ => {
+            let id = object["id"].as_str();
+            let id = id.ok_or_else(|| JobError::retry(anyhow::anyhow!("the event's intent has no id")))?;
+            match state.stripe.retrieve_intent(id).await {
+                Ok(answer) => (answer.report, answer.request_id),
+                Err(e) => return Err(state.failed_call("retrieve_intent", None, Some(id), e).await),
             }
         }
     };
