@@ -46,6 +46,20 @@ async fn both_programs_are_alive_without_their_database_and_ready_again_with_it(
 }
 
 #[tokio::test]
+async fn a_worker_that_does_not_hear_of_new_jobs_is_not_ready_until_it_does_again() {
+    let shop = Shop::start().await;
+    let [_, worker] = shop.operations();
+    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+               WHERE datname = current_database() AND query = 'LISTEN \"jobs\"'";
+    assert_eq!(shop.count(cut).await, 1);
+    for status in [503, 200] {
+        let what = format!("it says {status}");
+        eventually(&what, async || (worker.get("/health/ready").await.status == status).then_some(())).await;
+    }
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_for_operators_is_not_on_the_public_port() {
     let shop = Shop::start().await;
     shop.visitor().get("/metrics").await.problem(404, "not_found");

@@ -61,9 +61,6 @@ async fn start() -> anyhow::Result<()> {
     });
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
-    ops::serve(config.metrics_addr, pool.clone(), config.shop.currency, metrics)
-        .await
-        .with_context(|| format!("METRICS_ADDR {} can't be listened on", config.metrics_addr))?;
     let state = State {
         pool: pool.clone(),
         stripe: Stripe::new(&config.stripe).context("the HTTP client can't be set up")?,
@@ -76,20 +73,22 @@ async fn start() -> anyhow::Result<()> {
         },
         limits: config.jobs,
     };
-    tokio::select! {
-        ready = wait_for_schema(&pool, &config) => ready?,
-        () = &mut stopped => return Ok(()),
-    }
-    tracing::info!(metrics = %config.metrics_addr, concurrency = config.concurrency, "ready for jobs");
-    Runtime::new(&pool, config.jobs, config.concurrency, state)
+    let runtime = Runtime::new(&pool, config.jobs, config.concurrency, state)
         .register(jobs::create_intent::run)
         .register(jobs::cancel_intent::run)
         .register(jobs::process_webhook::run)
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
-        .register(jobs::send_email::run)
-        .run_until(stopped)
-        .await?;
+        .register(jobs::send_email::run);
+    ops::serve(config.metrics_addr, pool.clone(), config.shop.currency, metrics, runtime.listening())
+        .await
+        .with_context(|| format!("METRICS_ADDR {} can't be listened on", config.metrics_addr))?;
+    tokio::select! {
+        ready = wait_for_schema(&pool, &config) => ready?,
+        () = &mut stopped => return Ok(()),
+    }
+    tracing::info!(metrics = %config.metrics_addr, concurrency = config.concurrency, "ready for jobs");
+    runtime.run_until(stopped).await?;
     tracing::info!("stopped: no job is running");
     Ok(())
 }

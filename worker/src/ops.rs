@@ -13,7 +13,7 @@ use common::{db, money::Currency};
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 
-use crate::figures::POOL_CONNECTIONS;
+use crate::{figures::POOL_CONNECTIONS, runtime::Listening};
 
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -23,6 +23,7 @@ struct Shared {
     pool: PgPool,
     currency: Currency,
     metrics: PrometheusHandle,
+    listening: Listening,
 }
 
 /// Serves `/metrics`, `/health/live` and `/health/ready` until the process ends.
@@ -34,13 +35,14 @@ pub async fn serve(
     pool: PgPool,
     currency: Currency,
     metrics: PrometheusHandle,
+    listening: Listening,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(addr).await?;
     let router = Router::new()
         .route("/metrics", get(render))
         .route("/health/live", get(async || "ok\n"))
         .route("/health/ready", get(ready))
-        .with_state(Shared { pool, currency, metrics });
+        .with_state(Shared { pool, currency, metrics, listening });
     tokio::spawn(axum::serve(listener, router).into_future());
     Ok(())
 }
@@ -55,7 +57,8 @@ async fn render(State(shared): State<Shared>) -> impl IntoResponse {
 
 async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
     match tokio::time::timeout(READY_TIMEOUT, db::check(&shared.pool, shared.currency)).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
+        Ok(Ok(())) if shared.listening.is_on() => (StatusCode::OK, "ready\n"),
+        Ok(Ok(())) => (StatusCode::SERVICE_UNAVAILABLE, "new jobs are not heard of as they come\n"),
         Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not ready\n"),
     }
 }
