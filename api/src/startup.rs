@@ -3,7 +3,7 @@
 use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use common::{config, db, db::SchemaError, telemetry};
+use common::{config, db, db::SchemaError, order, telemetry};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    access, ops,
+    access, ops, routes,
     serve::serve,
     server,
     state::{App, AppState},
@@ -30,6 +30,8 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
     access::describe();
     ops::describe();
+    order::describe_metrics();
+    routes::describe();
     let app = Arc::new(App::new(config));
     let api = bind(app.config.addr, "API_ADDR").await?;
     let operations = bind(app.config.metrics_addr, "METRICS_ADDR").await?;

@@ -15,9 +15,8 @@ use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnection;
 use tokio::process::Command;
-use tokio::sync::oneshot;
 
-use crate::signals::Signals;
+use crate::signals::{Signals, end_of_input};
 
 /// With a folder of migrations these are applied first: from the files, as what is built from them may be waiting for it.
 /// Without a command: prints the URL as the first line and waits for the end of standard input, or a signal. With one: runs it
@@ -54,7 +53,7 @@ async fn serve(cluster: &mut Throwaway, signals: &mut Signals) -> Result<ExitCod
     writeln!(out, "{}", cluster.url("postgres")).and_then(|()| out.flush()).context("telling the URL")?;
     drop(out);
     tokio::select! {
-        _ = end_of_input() => Ok(ExitCode::SUCCESS),
+        () = end_of_input() => Ok(ExitCode::SUCCESS),
         _ = signals.next() => Ok(ExitCode::SUCCESS),
         how = cluster.ended() => bail!("Postgres ended by itself: {how}"),
     }
@@ -79,24 +78,14 @@ async fn attend(
 }
 
 /// A Ctrl-C at the terminal has reached the command already, as it is in the same group.
-fn hand_on(pid: Option<u32>, signal: Signal) {
+pub(crate) fn hand_on(pid: Option<u32>, signal: Signal) {
     if let Some(pid) = pid.filter(|_| signal != Signal::SIGINT) {
         process::send(pid, signal);
     }
 }
 
 /// As a shell tells it: 128 and the signal for a command that was killed.
-fn exit_code(status: ExitStatus) -> ExitCode {
+pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// A thread of its own reads, since a blocked read can't be taken back.
-async fn end_of_input() {
-    let (ended, wait) = oneshot::channel();
-    std::thread::spawn(move || {
-        let _failed_or_read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        let _nobody_waits = ended.send(());
-    });
-    let _ended = wait.await;
 }

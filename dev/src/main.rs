@@ -8,6 +8,7 @@ mod demo;
 mod detach;
 mod end;
 mod environment;
+mod guard;
 mod home;
 mod keep;
 mod programs;
@@ -82,6 +83,16 @@ enum Command {
         #[arg(last = true)]
         command: Vec<OsString>,
     },
+    /// Runs COMMAND with its output in a log and prints its process id; both go when standard input ends.
+    #[command(hide = true)]
+    Guard {
+        /// Where its output goes.
+        #[arg(long, value_name = "FILE")]
+        log: PathBuf,
+        /// The command and its arguments.
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -123,9 +134,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(Arguments { command, up }: Arguments) -> Result<ExitCode> {
-    if let Some(Command::Postgres { migrations, command }) = &command {
-        return keep::postgres(migrations.as_deref(), command).await;
-    }
+    let command = match command {
+        Some(Command::Postgres { migrations, command }) => {
+            return keep::postgres(migrations.as_deref(), &command).await;
+        }
+        Some(Command::Guard { log, command }) => return guard::run(&log, &command).await,
+        command => command,
+    };
     let home = Home::find()?;
     match command {
         Some(Command::Buy(options)) => buy::run(&home, options.way()).await,
@@ -133,7 +148,7 @@ async fn run(Arguments { command, up }: Arguments) -> Result<ExitCode> {
         Some(Command::Stop) => end::stop(&home).await,
         Some(Command::Reset) => end::reset(&home).await,
         Some(Command::Env) => status::environment(&home),
-        Some(Command::Postgres { .. }) => unreachable!("handled above"),
+        Some(Command::Postgres { .. } | Command::Guard { .. }) => unreachable!("handled above"),
         None if up.detach => detach::run(&home, up.release, up.programs.as_deref()).await,
         None => {
             if up.detached {

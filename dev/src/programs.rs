@@ -1,7 +1,6 @@
 //! The shop's programs: built by cargo, whose own progress is shown, and found by what it says of them.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -37,20 +36,10 @@ impl Programs {
 
     /// Builds them.
     pub(crate) async fn build(home: &Home, release: bool) -> Result<Self> {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+        let mut cargo = Command::from(dev::cargo::command());
         cargo.args(["build", "-p", "api", "-p", "worker", "-p", "cli", "--message-format=json-render-diagnostics"]);
         if release {
             cargo.arg("--release");
-        }
-        // `cargo run` has set these for this package; build scripts that watch them would run again, and so would all after them.
-        for (name, _) in env::vars_os() {
-            let name = name.to_string_lossy();
-            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
-                .iter()
-                .any(|of_run| name.starts_with(of_run))
-            {
-                cargo.env_remove(&*name);
-            }
         }
         let mut child = cargo
             .current_dir(&home.root)

@@ -1,8 +1,9 @@
-//! The signals that ask for an end.
+//! What asks for an end: signals, and the end of the caller.
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
+use tokio::sync::oneshot;
 
 /// Listens from its making on, so that none is missed.
 #[derive(Debug)]
@@ -30,4 +31,15 @@ impl Signals {
             _ = self.hangup.recv() => Signal::SIGHUP,
         }
     }
+}
+
+/// The end of standard input: with the process that has its other end, however that ends. A thread of its own reads, since a
+/// blocked read can't be taken back.
+pub(crate) async fn end_of_input() {
+    let (ended, wait) = oneshot::channel();
+    std::thread::spawn(move || {
+        let _failed_or_read = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _nobody_waits = ended.send(());
+    });
+    let _ended = wait.await;
 }

@@ -3,6 +3,10 @@
 
 mod harness;
 
+mod cli;
+mod metrics;
 mod purchase;
 mod races;
+mod signals;
+mod verify;
 mod webhooks;

@@ -158,23 +158,32 @@ async fn an_order_that_nobody_pays_expires_and_gives_back_its_stock() {
 
 #[tokio::test]
 async fn a_client_secret_is_there_soon_after_checkout() {
-    const TIMES: usize = 9;
-    /// The goal is 50 ms on an idle machine, of a release build; other tests run beside this one.
-    const LIMIT: Duration = Duration::from_millis(1000);
-    let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "100")]).await;
-    let product = shop.product(500, 100).await;
+    const WARM_UP: usize = 3;
+    const TIMES: usize = 20;
+    const LIMIT: Duration = Duration::from_millis(50);
+    /// Other tests run beside this one: it is their load that a slow round measures, so another is made.
+    const ROUNDS: usize = 5;
+    let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "1000")]).await;
+    let product = shop.product(500, 1000).await;
     let shopper = shop.shopper().await;
-    let mut took = Vec::new();
-    for _ in 0..TIMES {
-        shopper.put_in_cart(&product, 1).await.expect(201);
-        let began = Instant::now();
-        let order = shopper.check_out().await.expect(201);
-        took.push(began.elapsed());
-        assert!(!text(&order["payment"]["client_secret"]).is_empty(), "{order}");
+    for _ in 0..WARM_UP {
+        shop.order(&shopper, &product, 1).await;
     }
-    took.sort();
-    println!("checkout to client secret: median {:?} of {TIMES}", took[TIMES / 2]);
-    assert!(took[TIMES / 2] < LIMIT, "{took:?}");
+    let mut medians = Vec::new();
+    while medians.iter().all(|median| *median >= LIMIT) {
+        assert!(medians.len() < ROUNDS, "checkout to client secret takes {LIMIT:?} or more: {medians:?}");
+        let mut took = Vec::new();
+        for _ in 0..TIMES {
+            shopper.put_in_cart(&product, 1).await.expect(201);
+            let began = Instant::now();
+            let order = shopper.check_out().await.expect(201);
+            took.push(began.elapsed());
+            assert!(!text(&order["payment"]["client_secret"]).is_empty(), "{order}");
+        }
+        took.sort();
+        medians.push(took[TIMES / 2]);
+    }
+    println!("checkout to client secret: median {medians:?} of {TIMES}");
     shop.finish().await;
 }
 

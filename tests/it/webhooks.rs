@@ -128,6 +128,80 @@ async fn an_event_of_an_unknown_order_is_parked() {
     shop.leave();
 }
 
+/// Gives an order another id behind everybody's back, its items and intents excepted.
+async fn rename(shop: &Shop, from: &str, to: &str) {
+    let rename = format!("UPDATE orders SET id = '{to}' WHERE id = '{from}'");
+    let unchecked = format!("SET session_replication_role = replica; {rename}; RESET session_replication_role");
+    shop.database.run(&unchecked).await;
+}
+
+#[tokio::test]
+async fn a_parked_event_is_applied_once_its_order_is_there() {
+    const ELSEWHERE: &str = "01890000-0000-7000-8000-000000000000";
+    let shop = Shop::start().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    let (order, succeeded) = paid_in_silence(&shop, &shopper, &product).await;
+    let event = text(&succeeded["id"]);
+    rename(&shop, text(&order["id"]), ELSEWHERE).await;
+    shop.control().post(&format!("/events/{event}/send"), &json!({})).await.expect(200);
+    filed(&shop, event, "parked").await;
+    rename(&shop, ELSEWHERE, text(&order["id"])).await;
+    filed(&shop, event, "processed").await;
+    shopper.wait_for(&order, "paid").await;
+    shop.settle().await;
+    assert_eq!(shop.stock(&product).await, (0, 0));
+    assert_eq!(shop.mails(&shopper.email, 1).await.len(), 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_unreadable_intent_that_names_no_order_is_ignored() {
+    let shop = Shop::start().await;
+    let objects = [
+        json!(null),
+        json!([]),
+        json!({ "id": "pi_1", "object": "payment_intent" }),
+        json!({ "id": "pi_1", "status": "succeeded", "amount": "a lot", "currency": "usd", "metadata": { "cart": "7" } }),
+    ];
+    for (n, object) in objects.iter().enumerate() {
+        let id = format!("evt_unreadable_{n}");
+        let kind = ["payment_intent.succeeded", "payment_intent.canceled"][n % 2];
+        assert_eq!(send(&shop, &json!({ "payload": event(&id, kind, object) })).await, 200);
+        filed(&shop, &id, "ignored").await;
+    }
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn stripe_is_asked_where_an_event_about_an_order_cannot_be_read() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    let (order, succeeded) = paid_in_silence(&shop, &shopper, &product).await;
+    let mut object = succeeded["data"]["object"].clone();
+    object["amount"] = json!({ "value": 500 });
+    assert_eq!(send(&shop, &json!({ "payload": event("evt_odd", "payment_intent.succeeded", &object) })).await, 200);
+    shopper.wait_for(&order, "paid").await;
+    filed(&shop, "evt_odd", "processed").await;
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_about_an_order_that_nobody_can_make_sense_of_is_kept_as_failed() {
+    let shop = Shop::with(&[("JOB_GIVE_UP_HOURS", "0.0003")]).await;
+    let product = shop.product(500, 1).await;
+    let order = shop.order(&shop.shopper().await, &product, 1).await;
+    let object = json!({ "object": "payment_intent", "metadata": { "order_id": order["id"] } });
+    assert_eq!(send(&shop, &json!({ "payload": event("evt_odd", "payment_intent.succeeded", &object) })).await, 200);
+    filed(&shop, "evt_odd", "failed").await;
+    let retried = "SELECT count(*) FROM webhook_logs JOIN jobs ON dedupe_key = webhook_logs.id::text
+                   WHERE stripe_event_id = 'evt_odd' AND webhook_logs.attempts > 1 AND error LIKE '%no id%'
+                     AND jobs.status = 'Killed' AND failures > 1 AND last_error = error";
+    assert_eq!(shop.count(retried).await, 1);
+    shop.leave(); // its job is dead
+}
+
 #[tokio::test]
 async fn a_late_decline_does_not_undo_a_payment() {
     let shop = Shop::start().await;

@@ -1,5 +1,6 @@
 //! The worker: it carries out what the API has recorded. Jobs only; it serves nobody but its operators.
 
+pub mod figures;
 pub mod jobs;
 pub mod ops;
 pub mod runtime;

@@ -7,11 +7,12 @@ use common::{
     config::{self, Environment, Program},
     db::{self, SchemaError},
     mail::Sender,
-    telemetry,
+    order, telemetry,
 };
 use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use worker::{
+    figures,
     jobs::{self, State},
     ops,
     runtime::Runtime,
@@ -48,18 +49,18 @@ async fn start() -> anyhow::Result<()> {
     let config = config::Worker::read(&Environment::load()?)?;
     telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = telemetry::record_metrics()?;
+    figures::describe();
+    order::describe_metrics();
     rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("TLS was set up twice"))?;
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut stopped = std::pin::pin!(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tracing::info!("stopping: no new jobs are taken, those that run are finished");
     });
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
-    ops::serve(config.metrics_addr, pool.clone(), config.shop.currency, metrics)
-        .await
-        .with_context(|| format!("METRICS_ADDR {} can't be listened on", config.metrics_addr))?;
     let state = State {
         pool: pool.clone(),
         stripe: Stripe::new(&config.stripe).context("the HTTP client can't be set up")?,
@@ -72,20 +73,22 @@ async fn start() -> anyhow::Result<()> {
         },
         limits: config.jobs,
     };
-    tokio::select! {
-        ready = wait_for_schema(&pool, &config) => ready?,
-        () = &mut stopped => return Ok(()),
-    }
-    tracing::info!(metrics = %config.metrics_addr, concurrency = config.concurrency, "ready for jobs");
-    Runtime::new(&pool, config.jobs, config.concurrency, state)
+    let runtime = Runtime::new(&pool, config.jobs, config.concurrency, state)
         .register(jobs::create_intent::run)
         .register(jobs::cancel_intent::run)
         .register(jobs::process_webhook::run)
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
-        .register(jobs::send_email::run)
-        .run_until(stopped)
-        .await?;
+        .register(jobs::send_email::run);
+    ops::serve(config.metrics_addr, pool.clone(), config.shop.currency, metrics, runtime.listening())
+        .await
+        .with_context(|| format!("METRICS_ADDR {} can't be listened on", config.metrics_addr))?;
+    tokio::select! {
+        ready = wait_for_schema(&pool, &config) => ready?,
+        () = &mut stopped => return Ok(()),
+    }
+    tracing::info!(metrics = %config.metrics_addr, concurrency = config.concurrency, "ready for jobs");
+    runtime.run_until(stopped).await?;
     tracing::info!("stopped: no job is running");
     Ok(())
 }

@@ -9,6 +9,8 @@ mod webhooks;
 
 use axum::Router;
 
+pub(crate) use webhooks::describe;
+
 use crate::state::AppState;
 
 /// All endpoints. A new part of the shop is merged in here; the layers of `server` then hold for it, too.

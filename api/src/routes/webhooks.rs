@@ -18,6 +18,13 @@ use crate::{
 /// Largest event, in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
+const EVENTS_RECEIVED: &str = "kassa_webhook_events_received_total";
+
+/// Tells what the metric means.
+pub(crate) fn describe() {
+    metrics::describe_counter!(EVENTS_RECEIVED, "Events that somebody sent, by what became of them.");
+}
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/webhooks/stripe", post(receive)).layer(DefaultBodyLimit::max(EVENT_LIMIT))
 }
@@ -43,7 +50,7 @@ async fn receive(
 }
 
 fn count(outcome: &'static str) {
-    metrics::counter!("kassa_webhook_events_received_total", "outcome" => outcome).increment(1);
+    metrics::counter!(EVENTS_RECEIVED, "outcome" => outcome).increment(1);
 }
 
 const INVALID_SIGNATURE: Kind =

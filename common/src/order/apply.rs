@@ -3,14 +3,13 @@
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use super::{Actor, CancelReason, Event, Next, Order, Status, store, timeline};
+use super::{Actor, CancelReason, Event, Next, Order, Status, metrics, store, timeline};
 use crate::{
     cart,
     id::OrderId,
     inventory,
     jobs::{self, CancelIntent, CompleteError, DecrementInventory, Lease},
     mail::{self, Kind},
-    money::Money,
     payment::{self, IntentReport, IntentStatus, LogEntry},
 };
 
@@ -148,7 +147,7 @@ async fn enter(
             store::set_cancel_reason(tx, order, None).await?;
             jobs::enqueue(tx, &DecrementInventory { order_id: order.id }).await?;
             mail::enqueue(tx, Kind::OrderConfirmed, order).await?;
-            count_revenue(order.total, &order.currency);
+            metrics::paid(order.total, &order.currency);
         }
         Status::PaymentFailed => mail::enqueue(tx, Kind::PaymentFailed, order).await?,
         Status::Canceled => end_unpaid(tx, order, event).await?,
@@ -193,10 +192,4 @@ async fn reserve_again(tx: &mut PgConnection, order: &Order) -> sqlx::Result<boo
     inventory::hold_again(&mut attempt, order.id).await?;
     attempt.commit().await?;
     Ok(true)
-}
-
-fn count_revenue(total: Money, currency: &str) {
-    let minor_units = u64::try_from(total.0).unwrap_or_default();
-    metrics::counter!("kassa_orders_paid_total", "currency" => currency.to_owned()).increment(1);
-    metrics::counter!("kassa_revenue_minor_units_total", "currency" => currency.to_owned()).increment(minor_units);
 }

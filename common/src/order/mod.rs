@@ -5,6 +5,7 @@
 
 mod apply;
 mod cancel;
+mod metrics;
 mod place;
 mod status;
 mod store;
@@ -16,6 +17,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use apply::book;
 pub use apply::{Applied, Source, apply_intent, refuse};
 pub use cancel::{CancelError, Expiry, cancel, expire};
+pub use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, Shortfall, place};
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::lock;

@@ -8,7 +8,7 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Actor, Status, timeline};
+use super::{Actor, Status, metrics, timeline};
 use crate::{
     cart,
     db::{AsDatabaseError, retrying},
@@ -165,7 +165,7 @@ async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, Place
         key.keep(&mut tx, request.user, order.0).await?;
     }
     tx.commit().await?;
-    metrics::counter!("kassa_orders_placed_total").increment(1);
+    metrics::placed();
     Ok(Placed::New(order))
 }
 

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::{CHANGES, CancelReason, Order, Status};
+use super::{CHANGES, CancelReason, Order, Status, metrics};
 use crate::{
     id::{OrderId, ProductId, UserId},
     inventory::Line,
@@ -35,8 +35,7 @@ pub(super) async fn set_status(tx: &mut PgConnection, order: &mut Order, status:
     if moved.rows_affected() != 1 {
         return Err(sqlx::Error::RowNotFound); // the row is locked and was read in this transaction
     }
-    metrics::counter!("kassa_order_transitions_total", "from" => order.status.name(), "to" => status.name())
-        .increment(1);
+    metrics::moved(order.status, status);
     order.status = status;
     announce(tx, order.id).await
 }

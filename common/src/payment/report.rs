@@ -21,8 +21,6 @@ pub struct IntentReport {
     pub client_secret: Option<String>,
     /// Why its last payment was declined.
     pub last_error: Option<LastPaymentError>,
-    /// `metadata.order_id`, as it was sent to Stripe.
-    pub order_id: Option<String>,
     /// `metadata.generation`, as it was sent to Stripe.
     pub generation: Option<i32>,
 }
@@ -94,7 +92,6 @@ impl IntentReport {
                 code,
                 message: text(&error["message"]).unwrap_or_else(|| "The payment was declined.".into()),
             }),
-            order_id: text(&metadata["order_id"]),
             generation: metadata["generation"].as_str().and_then(|g| g.parse().ok()),
         })
     }
@@ -116,7 +113,7 @@ mod tests {
         let report = IntentReport::from_event_object(&object).expect("has all that is required");
         assert_eq!(report.status, IntentStatus::Other("requires_teleport".into()));
         assert_eq!(report.last_error.map(|e| e.code).as_deref(), Some("insufficient_funds"));
-        assert_eq!((report.order_id.as_deref(), report.generation), (Some("o-1"), Some(2)));
+        assert_eq!(report.generation, Some(2));
         assert_eq!(report.amount_received, Money::ZERO);
     }
 

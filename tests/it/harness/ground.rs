@@ -11,7 +11,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::sync::OnceCell;
 
-const TEMPLATE: &str = "template_shop";
+/// The migrated database.
+pub(super) const TEMPLATE: &str = "template_shop";
 
 static GROUND: OnceCell<Ground> = OnceCell::const_new();
 static DATABASES: AtomicU32 = AtomicU32::new(1);
@@ -33,7 +34,7 @@ impl Ground {
 
     async fn make() -> Self {
         rustls::crypto::ring::default_provider().install_default().expect("nobody else chooses one");
-        let programs = build();
+        let programs = dev::cargo::build_for_test(&["api", "worker", "cli", "dev"]);
         let (keeper, url) = keep_postgres(&programs.join("kassa-dev"));
         let cluster: PgConnectOptions = url.trim().parse().expect("kassa-dev prints a URL first");
         let ground = Self { programs, cluster: cluster.disable_statement_logging(), _keeper: keeper };
@@ -44,15 +45,15 @@ impl Ground {
         ground
     }
 
-    /// The path of one of the programs.
-    pub(super) fn program(&self, name: &str) -> PathBuf {
-        self.programs.join(name)
+    /// The folder of the programs.
+    pub(super) fn programs(&self) -> &Path {
+        &self.programs
     }
 
-    /// A new database with the schema in it; its name.
-    pub(super) async fn database(&self) -> String {
+    /// A new database that is a copy of another, to which nobody may be connected; its name.
+    pub(super) async fn copy(&self, template: &str) -> String {
         let name = format!("shop_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        self.run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}")).await;
+        self.run(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         name
     }
 
@@ -61,33 +62,11 @@ impl Ground {
         self.cluster.clone().database(database)
     }
 
-    /// What `DATABASE_URL` takes.
-    pub(super) fn url(&self, database: &str) -> String {
-        self.options(database).to_url_lossy().to_string()
-    }
-
     async fn run(&self, statement: &str) {
         let mut connection = self.cluster.connect().await.expect("the cluster answers");
         connection.execute(statement).await.expect(statement);
         connection.close().await.expect("it was open");
     }
-}
-
-/// Builds the programs in the profile of the tests, into the folder where the tests are; gives that.
-fn build() -> PathBuf {
-    let this = std::env::current_exe().expect("a test knows its path");
-    let programs = this.ancestors().nth(2).expect("target/profile/deps/it").to_path_buf();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "-p", "api", "-p", "worker", "-p", "cli", "-p", "dev", "--target-dir"]);
-    command.arg(programs.parent().expect("a profile's folder is in the target folder"));
-    if programs.ends_with("release") {
-        command.arg("--release");
-    }
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the workspace"));
-    let status = command.status().expect("cargo can be run");
-    assert!(status.success(), "the programs could not be built");
-    programs
 }
 
 fn keep_postgres(program: &Path) -> (Child, String) {

@@ -4,11 +4,13 @@
 
 mod buying;
 mod client;
+mod database;
 mod ground;
 mod program;
 mod shop;
 mod wait;
 
 pub(crate) use client::{Client, Reply, text};
-pub(crate) use shop::{Shop, WEBHOOK_SECRET};
+pub(crate) use database::{Database, Ended, url};
+pub(crate) use shop::{JWT_SECRET, Shop, WEBHOOK_SECRET};
 pub(crate) use wait::eventually;

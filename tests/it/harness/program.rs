@@ -1,9 +1,13 @@
-//! One of the shop's programs, as a process with a log file. It is killed when it is dropped.
+//! One of the shop's programs, as a process with a log file. Both go when it is dropped, and when this process is killed:
+//! `kassa-dev guard` sees to it.
 
-use std::fs::{self, File};
+use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::Signal;
 
 use super::wait::eventually;
 
@@ -12,13 +16,15 @@ const STARTS: usize = 3;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Program {
+pub(crate) struct Program {
     name: &'static str,
-    process: Child,
+    /// Its standard input is what keeps the program alive.
+    guard: Child,
+    pid: u32,
     /// Where its metrics and health are.
     pub(super) operations: SocketAddr,
     /// Where the API is; the worker has none.
-    pub(super) api: SocketAddr,
+    pub(crate) api: SocketAddr,
     log: PathBuf,
 }
 
@@ -26,13 +32,13 @@ impl Program {
     /// Starts it on free ports, and waits until it is ready.
     pub(super) async fn start(
         name: &'static str,
-        program: &Path,
+        programs: &Path,
         variables: &[(String, String)],
         log: PathBuf,
         http: &reqwest::Client,
     ) -> Self {
         for _ in 0..STARTS {
-            let mut started = Self::spawn(name, program, variables, log.clone());
+            let mut started = Self::spawn(name, programs, variables, log.clone());
             let url = format!("http://{}/health/ready", started.operations);
             let ready = eventually("a program is ready", async || match http.get(&url).send().await {
                 Ok(answer) if answer.status() == 200 => Some(true),
@@ -46,37 +52,51 @@ impl Program {
         panic!("{name} ended at its start; its log:\n{}", fs::read_to_string(log).unwrap_or_default());
     }
 
-    fn spawn(name: &'static str, program: &Path, variables: &[(String, String)], log: PathBuf) -> Self {
+    fn spawn(name: &'static str, programs: &Path, variables: &[(String, String)], log: PathBuf) -> Self {
         let port = || SocketAddr::from((Ipv4Addr::LOCALHOST, dev::ports::any().expect("a free port")));
         let (api, operations) = (port(), port());
-        let output = File::create(&log).expect("a log file can be made");
-        let mut command = Command::new(program);
+        let mut command = Command::new(programs.join("kassa-dev"));
+        command.arg("guard").arg("--log").arg(&log).arg("--").arg(programs.join(name));
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
         command.env("API_ADDR", api.to_string()).env("METRICS_ADDR", operations.to_string());
-        command.stdin(Stdio::null()).stdout(output.try_clone().expect("a file can be had twice")).stderr(output);
         command.current_dir(std::env::temp_dir()); // no .env of the developer's
-        let process = command.spawn().expect("a program that was built runs");
-        Self { name, process, operations, api, log }
+        let mut guard = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("kassa-dev was built");
+        let mut pid = String::new();
+        let output = guard.stdout.as_mut().expect("it is piped");
+        BufReader::new(output).read_line(&mut pid).expect("kassa-dev prints text");
+        let pid = pid.trim().parse().expect("kassa-dev says what it has started; else why not");
+        Self { name, guard, pid, operations, api, log }
     }
 
     /// Whether it still runs.
     pub(super) fn is_alive(&mut self) -> bool {
-        self.process.try_wait().is_ok_and(|ended| ended.is_none())
+        self.guard.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
     /// All that it logged.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end, as an operator does.
+    pub(crate) fn ask_to_end(&self) {
+        dev::process::send(self.pid, Signal::SIGTERM);
+    }
+
+    /// Waits for its end, and gives its exit code.
+    pub(crate) async fn exit_code(&mut self) -> i32 {
+        let ended = eventually("a program ends", async || self.guard.try_wait().ok().flatten()).await;
+        ended.code().expect("nobody kills kassa-dev")
     }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let _ended_already = self.process.kill();
-        let _reaped = self.process.wait();
         if std::thread::panicking() {
             eprintln!("--- log of {} ---\n{}", self.name, self.log());
         }
-        let _gone_already = fs::remove_file(&self.log);
+        drop(self.guard.stdin.take());
+        let _reaped = self.guard.wait();
+        let _gone_already = fs::remove_file(&self.log); // that of a program that ended by itself is left
     }
 }

@@ -1,20 +1,22 @@
 //! A shop for one test.
 
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use common::account::{AccessTokens, Claims};
 use common::clock::Clock;
 use common::config::Secret;
 use common::id::UserId;
-use common::{db, verify};
+use common::verify;
 use dev::mail::{Catcher, CatcherOptions};
+use dev::proxy::Proxy;
 use dev::stripe::{Simulator, SimulatorOptions};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::client::{Client, Reply, http, text};
+use super::database::{Database, url};
 use super::ground::Ground;
 use super::program::Program;
 use super::wait::eventually;
@@ -28,14 +30,15 @@ pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 #[derive(Debug)]
 pub(crate) struct Shop {
     // Dropped in this order: the processes first.
-    api: Program,
-    worker: Program,
+    pub(crate) api: Program,
+    pub(crate) worker: Program,
     /// The Stripe simulator.
     pub(crate) stripe: Simulator,
     /// The mail catcher.
     pub(crate) mail: Catcher,
     /// The shop's database.
     pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     http: reqwest::Client,
     finished: bool,
 }
@@ -56,9 +59,23 @@ impl Shop {
 
     /// One with some settings of its own.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let database = Database::migrated().await;
+        let url = url(&database.options());
+        Self::on(database, &url, settings).await
+    }
+
+    /// One whose programs reach their database through a proxy, which can be cut.
+    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+        let database = Database::migrated().await;
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, database.options().get_port()));
+        let proxy = Proxy::start(server).await.expect("a free port");
+        let url = url(&database.options().host("127.0.0.1").port(proxy.addr().port()));
+        (Self::on(database, &url, &[]).await, proxy)
+    }
+
+    async fn on(database: Database, database_url: &str, settings: &[(&str, &str)]) -> Self {
         let ground = Ground::get().await;
         let http = http();
-        let database = ground.database().await;
         let stripe = Simulator::start(SimulatorOptions {
             webhook_secret: WEBHOOK_SECRET.into(),
             processing_delay: Duration::from_secs(600), // a test settles it itself
@@ -67,7 +84,7 @@ impl Shop {
         let stripe = stripe.await.expect("the simulator starts");
         let mail = Catcher::start(CatcherOptions::default()).await.expect("the mail catcher starts");
         let mut variables: Vec<(String, String)> = [
-            ("DATABASE_URL", ground.url(&database).as_str()),
+            ("DATABASE_URL", database_url),
             ("DATABASE_MAX_CONNECTIONS", "5"),
             ("JWT_SECRET", JWT_SECRET),
             ("STRIPE_API_BASE", &stripe.base_url()),
@@ -87,15 +104,14 @@ impl Shop {
             variables.push(own((name, value)));
         }
         let start = |name: &'static str| {
-            let log = std::env::temp_dir().join(format!("kassa-tests-{}-{database}-{name}.log", std::process::id()));
-            let (program, variables, http): (PathBuf, _, _) = (ground.program(name), &variables, &http);
-            async move { Program::start(name, &program, variables, log, http).await }
+            let log = format!("kassa-tests-{}-{}-{name}.log", std::process::id(), database.name);
+            let (variables, http) = (&variables, &http);
+            async move { Program::start(name, ground.programs(), variables, std::env::temp_dir().join(log), http).await }
         };
         let (api, worker) = tokio::join!(start("kassa-api"), start("kassa-worker"));
         let target = format!("http://{}/webhooks/stripe", api.api).parse().expect("a URL");
         stripe.set_webhook_target(Some(target));
-        let pool = db::pool(ground.options(&database), 5);
-        Self { api, worker, stripe, mail, pool, http, finished: false }
+        Self { api, worker, stripe, mail, pool: database.pool.clone(), database, http, finished: false }
     }
 
     /// Somebody without an account.
@@ -151,11 +167,6 @@ impl Shop {
         self.visitor().known_as(token, id, email)
     }
 
-    /// What the API and the worker have logged.
-    pub(crate) fn logs(&self) -> String {
-        self.api.log() + &self.worker.log()
-    }
-
     /// Waits until all that is on its way has arrived.
     pub(crate) async fn settle(&self) {
         eventually("events are delivered and no job is due, running or to be tried again", async || {
@@ -185,18 +196,31 @@ impl Shop {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.expect(query)
     }
 
-    /// Ends the test: all that is on its way arrives, no job is dead, and every invariant holds.
-    pub(crate) async fn finish(mut self) {
+    /// All that is on its way arrives, no job is dead, and every invariant holds.
+    pub(crate) async fn check(&self) {
         self.settle().await;
         assert_eq!(self.count("SELECT count(*) FROM jobs WHERE status = 'Killed'").await, 0, "a job is dead");
         let report = verify::verify(&self.pool).await.expect("the database answers");
         assert!(report.violations.is_empty(), "{:#?}", report.violations);
+    }
+
+    /// Ends the test: all is well, and both programs still run.
+    pub(crate) async fn finish(mut self) {
+        self.check().await;
         assert!(self.api.is_alive(), "the API has ended");
         assert!(self.worker.is_alive(), "the worker has ended");
         self.leave();
     }
 
-    /// Ends a test that has broken the database on purpose.
+    /// Ends the shop as [`finish`](Self::finish) does, and gives its database, to which nobody is connected any more.
+    pub(crate) async fn close(self) -> Database {
+        let database = self.database.clone();
+        self.finish().await;
+        database.pool.close().await;
+        database
+    }
+
+    /// Ends a test that has stopped a program, or broken the database, on purpose.
     pub(crate) fn leave(mut self) {
         self.finished = true;
     }

@@ -11,7 +11,10 @@ use common::{
 };
 
 use super::State;
-use crate::runtime::{Job, JobError};
+use crate::{
+    figures,
+    runtime::{Job, JobError},
+};
 
 /// Applies the event.
 ///
@@ -35,24 +38,23 @@ pub async fn run(job: Job<ProcessWebhook>, state: Arc<State>) -> Result<(), JobE
 }
 
 async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inbound) -> Result<(), JobError> {
-    let Some(told) = IntentReport::from_event_object(&event.object) else {
-        return Err(JobError::retry(anyhow::anyhow!("the event's object is not a PaymentIntent that we can read")));
-    };
-    let Some(named) = told.order_id.clone() else {
+    let object = &event.object;
+    let Some(named) = object["metadata"]["order_id"].as_str() else {
         return ignore(job, state, event, "the intent names no order").await;
     };
     let Ok(order_id) = named.parse::<OrderId>() else {
         return park(job, state, event, "the intent names an order that we don't know").await;
     };
     // Success is final and applied as it comes. The order in which the others arrive proves nothing: Stripe is asked how the
-    // intent stands now.
-    let (report, request_id) = if event.kind == "payment_intent.succeeded" {
-        (told, None)
-    } else {
-        match state.stripe.retrieve_intent(&told.stripe_id).await {
-            Ok(answer) => (answer.report, answer.request_id),
-            Err(e) => {
-                return Err(state.failed_call("retrieve_intent", None, Some(&told.stripe_id), e).await);
+    // intent stands now. So it is where we can't read the event: what it tells of our order must not be lost.
+    let (report, request_id) = match IntentReport::from_event_object(object) {
+        Some(told) if event.kind == "payment_intent.succeeded" => (told, None),
+        _ => {
+            let id = object["id"].as_str();
+            let id = id.ok_or_else(|| JobError::retry(anyhow::anyhow!("the event's intent has no id")))?;
+            match state.stripe.retrieve_intent(id).await {
+                Ok(answer) => (answer.report, answer.request_id),
+                Err(e) => return Err(state.failed_call("retrieve_intent", None, Some(id), e).await),
             }
         }
     };
@@ -76,7 +78,7 @@ async fn ignore(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reaso
 /// What the event is about may turn up yet: looked at again later, until it is too old.
 async fn park(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason: &'static str) -> Result<(), JobError> {
     webhook::park(&state.pool, event.id, reason).await?;
-    metrics::counter!("kassa_webhook_events_parked_total").increment(1);
+    metrics::counter!(figures::EVENTS_PARKED).increment(1);
     if job.age > state.limits.give_up_after {
         return Err(JobError::give_up(anyhow::anyhow!(reason)));
     }
@@ -84,7 +86,7 @@ async fn park(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason:
 }
 
 fn settled(event: &Inbound, outcome: &'static str) {
-    metrics::counter!("kassa_webhook_events_settled_total", "outcome" => outcome).increment(1);
-    metrics::histogram!("kassa_webhook_received_to_settled_seconds")
+    metrics::counter!(figures::EVENTS_SETTLED, "outcome" => outcome).increment(1);
+    metrics::histogram!(figures::EVENT_AGE_WHEN_SETTLED)
         .record(Duration::try_from_secs_f64(event.age_seconds).unwrap_or_default().as_secs_f64());
 }

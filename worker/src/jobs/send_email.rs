@@ -6,6 +6,7 @@ use common::{jobs::SendEmail, mail};
 
 use super::State;
 use crate::{
+    figures,
     runtime::{Job, JobError},
     smtp::SendError,
 };
@@ -39,5 +40,5 @@ pub async fn run(job: Job<SendEmail>, state: Arc<State>) -> Result<(), JobError>
 }
 
 fn count(kind: &'static str, outcome: &'static str) {
-    metrics::counter!("kassa_emails_total", "kind" => kind, "outcome" => outcome).increment(1);
+    metrics::counter!(figures::EMAILS, "kind" => kind, "outcome" => outcome).increment(1);
 }

@@ -33,6 +33,7 @@ use super::{
     outcome::{Reason, Setback, Verdict},
     places::{Place, Slots},
 };
+use crate::figures;
 
 /// How often a queue is looked at although nothing woke it.
 const POLL: Duration = Duration::from_secs(1);
@@ -190,7 +191,7 @@ impl QueueBackend {
     /// Makes a request of a job. One that can't be decoded is dead.
     async fn accept<P: Payload>(&self, job: Fetched, place: Place) -> Option<Request<P, SqlContext>> {
         let queue = self.queue.name();
-        metrics::histogram!("kassa_job_start_delay_seconds", "queue" => queue).record(job.delay);
+        metrics::histogram!(figures::JOB_START_DELAY, "queue" => queue).record(job.delay);
         let span =
             tracing::info_span!("job", job_id = %job.id, queue, attempt = job.attempt, request_id = job.request_id);
         let context = context(&job, &self.worker);
@@ -266,7 +267,7 @@ impl<P, R: Sync, C> Ack<P, R, C> for Acknowledge {
             return Err(io::Error::other("an attempt ended that nobody began"));
         };
         let took = assignment.fetched.elapsed();
-        metrics::histogram!("kassa_job_duration_seconds", "queue" => assignment.queue.name()).record(took);
+        metrics::histogram!(figures::JOB_DURATION, "queue" => assignment.queue.name()).record(took);
         let end = match &response.inner {
             Ok(_) => Ok(()),
             Err(error) => Err(setback(error)),

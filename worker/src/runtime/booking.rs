@@ -13,6 +13,7 @@ use super::{
     held::{Assignment, Held},
     outcome::{Reason, Verdict},
 };
+use crate::figures::JOBS_ENDED;
 
 /// Outcomes booked in one statement.
 const BATCH: usize = 256;
@@ -166,7 +167,7 @@ fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
         false if assignment.lease.is_completed() => Verdict::Done.name(),
         false => "lost",
     };
-    metrics::counter!("kassa_jobs_total", "queue" => assignment.queue.name(), "outcome" => name).increment(1);
+    metrics::counter!(JOBS_ENDED, "queue" => assignment.queue.name(), "outcome" => name).increment(1);
     if name == "lost" {
         let _in = assignment.span.enter();
         tracing::warn!("the lease was lost: what became of this attempt is ignored");
@@ -177,5 +178,5 @@ fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
 pub(super) fn completed(held: &Held, assignment: &Assignment) {
     held.let_go(&assignment.lease);
     let done = Verdict::Done.name();
-    metrics::counter!("kassa_jobs_total", "queue" => assignment.queue.name(), "outcome" => done).increment(1);
+    metrics::counter!(JOBS_ENDED, "queue" => assignment.queue.name(), "outcome" => done).increment(1);
 }

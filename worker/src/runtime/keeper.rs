@@ -8,6 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::MissedTickBehavior;
 
 use super::{database::Database, held::Held};
+use crate::figures::JOBS_ENDED;
 
 /// Attempts without an outcome that make a job dead, in every queue.
 const MAX_CRASHES: i32 = 10;
@@ -103,9 +104,9 @@ async fn rescue(conn: &mut PgConnection) -> sqlx::Result<()> {
 }
 
 fn tell(job: &Rescued) {
-    metrics::counter!("kassa_jobs_total", "queue" => job.queue.clone(), "outcome" => "crashed").increment(1);
+    metrics::counter!(JOBS_ENDED, "queue" => job.queue.clone(), "outcome" => "crashed").increment(1);
     if job.status == "Killed" {
-        metrics::counter!("kassa_jobs_total", "queue" => job.queue.clone(), "outcome" => "dead").increment(1);
+        metrics::counter!(JOBS_ENDED, "queue" => job.queue.clone(), "outcome" => "dead").increment(1);
         tracing::error!(queue = job.queue, payload = %job.payload, "a job is dead: its worker vanished {MAX_CRASHES} times");
     } else {
         tracing::warn!(queue = job.queue, payload = %job.payload, "rescued a job whose worker vanished");

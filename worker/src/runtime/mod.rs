@@ -21,3 +21,4 @@ mod wakeups;
 pub use attempt::Job;
 pub use outcome::{JobError, Reason};
 pub use run::Runtime;
+pub use wakeups::Listening;

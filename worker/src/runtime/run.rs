@@ -22,7 +22,7 @@ use super::{
     keeper,
     outcome::{JobError, Setback},
     places::{Room, Slots},
-    wakeups::Wakeups,
+    wakeups::{Listening, Wakeups},
 };
 
 /// How long running jobs may go on after the signal to stop; then they are interrupted and given back.
@@ -99,6 +99,11 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         let worker = WorkerBuilder::new(P::QUEUE.name()).backend(backend).build_fn(run);
         self.monitor = self.monitor.register(worker);
         self
+    }
+
+    /// Tells, once it runs, whether it hears of new jobs as they come.
+    pub fn listening(&self) -> Listening {
+        self.common.wakeups.listening()
     }
 
     /// Runs jobs until `shutdown` resolves; then fetches no more, waits for those that run, gives back those that take too

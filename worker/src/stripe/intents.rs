@@ -126,7 +126,6 @@ fn report(intent: PaymentIntent) -> IntentReport {
         currency: intent.currency.to_string().to_lowercase(),
         client_secret: intent.client_secret,
         last_error,
-        order_id: intent.metadata.get("order_id").cloned(),
         generation: intent.metadata.get("generation").and_then(|g| g.parse().ok()),
     }
 }

@@ -15,6 +15,7 @@ use reqwest::{
 use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeMethod, VERSION};
 
 use super::error::{Refusal, StripeError};
+use crate::figures;
 
 /// The way to Stripe.
 #[derive(Clone, Debug)]
@@ -101,9 +102,8 @@ impl StripeClient for Call<'_> {
             Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
             Err(StripeError::Unanswered(_)) => "unanswered".to_owned(),
         };
-        metrics::counter!("kassa_stripe_requests_total", "operation" => self.operation, "outcome" => outcome)
-            .increment(1);
-        metrics::histogram!("kassa_stripe_request_duration_seconds", "operation" => self.operation)
+        metrics::counter!(figures::STRIPE_REQUESTS, "operation" => self.operation, "outcome" => outcome).increment(1);
+        metrics::histogram!(figures::STRIPE_REQUEST_DURATION, "operation" => self.operation)
             .record(started.elapsed().as_secs_f64());
         answer
     }

@@ -1,0 +1,89 @@
+//! A database of its own for a test, and the operator's tool on it.
+
+use std::process::Stdio;
+
+use common::db;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Executor as _, PgPool};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use super::ground::{Ground, TEMPLATE};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Database {
+    pub(crate) name: String,
+    pub(crate) pool: PgPool,
+    ground: &'static Ground,
+}
+
+/// How `kassa` ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    /// What it said on standard output.
+    pub(crate) out: String,
+    /// And on standard error.
+    pub(crate) err: String,
+}
+
+impl Database {
+    /// One with the schema in it, and nothing else.
+    pub(crate) async fn migrated() -> Self {
+        Self::like(TEMPLATE).await
+    }
+
+    /// One with nothing in it.
+    pub(crate) async fn empty() -> Self {
+        Self::like("template0").await
+    }
+
+    /// A copy of this one, to which nobody may be connected any more.
+    pub(crate) async fn copy(&self) -> Self {
+        Self::like(&self.name).await
+    }
+
+    async fn like(template: &str) -> Self {
+        let ground = Ground::get().await;
+        let name = ground.copy(template).await;
+        let pool = db::pool(ground.options(&name), 5);
+        Self { name, pool, ground }
+    }
+
+    /// How to connect to it.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        self.ground.options(&self.name)
+    }
+
+    /// Runs some statements, of which the first that fails ends the test.
+    pub(crate) async fn run(&self, statements: &str) {
+        self.pool.execute(statements).await.unwrap_or_else(|error| panic!("{error}: {statements}"));
+    }
+
+    /// Runs `kassa` on it.
+    pub(crate) async fn kassa(&self, arguments: &[&str]) -> Ended {
+        self.kassa_with(arguments, &[], "").await
+    }
+
+    /// Runs `kassa` on it with some settings of its own, of which `DATABASE_URL` may be one, and with an input.
+    pub(crate) async fn kassa_with(&self, arguments: &[&str], settings: &[(&str, &str)], input: &str) -> Ended {
+        let mut command = Command::new(self.ground.programs().join("kassa"));
+        command.args(arguments).env_clear().env("DATABASE_URL", url(&self.options())).envs(settings.iter().copied());
+        command.current_dir(std::env::temp_dir()); // no .env of the developer's
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut kassa = command.spawn().expect("kassa was built");
+        let mut stdin = kassa.stdin.take().expect("it is piped");
+        let _ended_unread = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = kassa.wait_with_output().await.expect("it can be waited for");
+        let text = |bytes| String::from_utf8(bytes).expect("kassa prints text");
+        let code = output.status.code().expect("nobody kills it");
+        Ended { code, out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// What `DATABASE_URL` takes.
+pub(crate) fn url(options: &PgConnectOptions) -> String {
+    options.to_url_lossy().to_string()
+}

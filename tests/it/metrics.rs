@@ -1,0 +1,197 @@
+//! `/metrics` of both programs: in Prometheus' text format, with all that the dashboard shows, counted rightly.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Shop, eventually, text};
+
+const DASHBOARD: &str = include_str!("../../grafana/dashboards/kassa.json");
+
+/// A metric, labels of its samples, and what these come to.
+type Figure<'a> = (&'a str, &'a [(&'a str, &'a str)], i64);
+
+/// What a program exposes.
+#[derive(Debug, Default)]
+struct Exposition {
+    helped: HashSet<String>,
+    types: BTreeMap<String, String>,
+    samples: Vec<Sample>,
+}
+
+#[derive(Debug)]
+struct Sample {
+    name: String,
+    labels: BTreeMap<String, String>,
+    value: f64,
+}
+
+impl Exposition {
+    /// Reads it, strictly: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>.
+    async fn of(program: &Client) -> Self {
+        let answer = program.get("/metrics").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+        let mut read = Self::default();
+        for line in answer.raw.lines().filter(|line| !line.is_empty()) {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                let (name, words) = help.split_once(' ').expect("a name and a text");
+                assert!(!words.is_empty() && read.helped.insert(name.to_owned()), "{line}");
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').expect("a name and a type");
+                assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+                assert_eq!(read.types.insert(name.to_owned(), kind.to_owned()), None, "{line}");
+            } else {
+                read.samples.push(Sample::parse(line).unwrap_or_else(|| panic!("neither comment nor sample: {line}")));
+            }
+        }
+        read
+    }
+
+    /// The sum of a metric's samples that have these labels; none if there are none.
+    fn get(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let has =
+            |sample: &&Sample| labels.iter().all(|(name, value)| sample.labels.get(*name).is_some_and(|v| v == value));
+        let values: Vec<f64> = self.samples.iter().filter(|s| s.name == name).filter(has).map(|s| s.value).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+
+    /// The metric that a sample belongs to: a histogram's samples have its name and an ending.
+    fn family<'a>(&self, sample: &'a str) -> &'a str {
+        let endings = ["_bucket", "_sum", "_count"];
+        let base = endings.iter().find_map(|ending| sample.strip_suffix(ending)).unwrap_or(sample);
+        if self.types.get(base).is_some_and(|kind| kind == "histogram") { base } else { sample }
+    }
+}
+
+impl Sample {
+    fn parse(line: &str) -> Option<Self> {
+        let (metric, value) = line.rsplit_once(' ')?;
+        let (name, labels) = match metric.split_once('{') {
+            Some((name, labels)) => (name, labels.strip_suffix("\"}")?),
+            None => (metric, ""),
+        };
+        let pairs = labels.split("\",").filter(|pair| !pair.is_empty());
+        let labels = pairs.map(|pair| pair.split_once("=\"").map(|(name, value)| (name.to_owned(), value.to_owned())));
+        Some(Self { name: name.to_owned(), labels: labels.collect::<Option<_>>()?, value: value.parse().ok()? })
+    }
+}
+
+/// The metrics that the dashboard's queries name.
+fn on_the_dashboard() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for expression in DASHBOARD.split("\"expr\":").skip(1) {
+        let expression = expression.lines().next().unwrap_or_default();
+        let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        names.extend(words.filter(|word| word.starts_with("kassa_")).map(str::to_owned));
+    }
+    assert!(names.len() > 10, "{names:?}");
+    names
+}
+
+/// A purchase, a decline, events that are forged, foreign or early, and requests for what isn't there.
+async fn trade(shop: &Shop) -> Vec<Value> {
+    let product = shop.product(500, 5).await;
+    let shopper = shop.shopper().await;
+    let paid = shop.order(&shopper, &product, 2).await;
+    shop.pay(&shopper, &paid).await;
+    let declined = shop.order(&shopper, &product, 1).await;
+    shop.confirm(&declined, "pm_card_visa_chargeDeclined").await.expect(402);
+    shopper.wait_for(&declined, "payment_failed").await;
+    shop.mails(&shopper.email, 2).await;
+    shop.settle().await;
+    shop.visitor().post("/webhooks/stripe", &json!({ "id": "evt_1" })).await.problem(400, "invalid_signature");
+    for path in ["/nowhere/1", "/nowhere/2", "/products/01890000-0000-7000-8000-000000000000"] {
+        shop.visitor().get(path).await.problem(404, "not_found");
+    }
+    vec![product["id"].clone(), paid["id"].clone(), declined["id"].clone(), json!(shopper.email)]
+}
+
+#[tokio::test]
+async fn what_happened_is_counted_once() {
+    let shop = Shop::start().await;
+    trade(&shop).await;
+    let stored = shop.count("SELECT count(*) FROM webhook_logs").await;
+    let settled = |status| format!("SELECT count(*) FROM webhook_logs WHERE status = '{status}'");
+    let [processed, ignored] = [shop.count(&settled("processed")).await, shop.count(&settled("ignored")).await];
+    let [api, worker] = shop.operations();
+    let (api, worker) = (Exposition::of(&api).await, Exposition::of(&worker).await);
+    let requests = "kassa_http_requests_total";
+    let jobs = "kassa_jobs_total";
+    let of_api: &[Figure<'_>] = &[
+        ("kassa_orders_placed_total", &[], 2),
+        (requests, &[("method", "POST"), ("route", "/checkout"), ("status", "201")], 2),
+        (requests, &[("route", "/webhooks/stripe"), ("status", "200")], stored),
+        (requests, &[("route", "/webhooks/stripe"), ("status", "400")], 1),
+        (requests, &[("route", "unmatched"), ("status", "404")], 2),
+        (requests, &[("route", "/products/{id}"), ("status", "404")], 1),
+        ("kassa_http_request_duration_seconds_count", &[("route", "/checkout")], 2),
+        ("kassa_webhook_events_received_total", &[("outcome", "stored")], stored),
+        ("kassa_webhook_events_received_total", &[("outcome", "invalid_signature")], 1),
+    ];
+    let of_worker: &[Figure<'_>] = &[
+        ("kassa_orders_paid_total", &[("currency", "usd")], 1),
+        ("kassa_revenue_minor_units_total", &[("currency", "usd")], 1000),
+        ("kassa_order_transitions_total", &[("from", "pending"), ("to", "awaiting_payment")], 2),
+        ("kassa_order_transitions_total", &[("to", "paid")], 1),
+        ("kassa_order_transitions_total", &[("to", "payment_failed")], 1),
+        ("kassa_webhook_events_settled_total", &[("outcome", "processed")], processed),
+        ("kassa_webhook_events_settled_total", &[("outcome", "ignored")], ignored),
+        ("kassa_webhook_received_to_settled_seconds_count", &[], stored),
+        ("kassa_emails_total", &[("kind", "order_confirmed"), ("outcome", "sent")], 1),
+        ("kassa_emails_total", &[("kind", "payment_failed"), ("outcome", "sent")], 1),
+        ("kassa_stripe_requests_total", &[("operation", "create_intent"), ("outcome", "ok")], 2),
+        (jobs, &[("queue", "payment.create_intent"), ("outcome", "done")], 2),
+        (jobs, &[("queue", "webhook.process"), ("outcome", "done")], stored),
+        (jobs, &[("queue", "inventory.decrement"), ("outcome", "done")], 1),
+        (jobs, &[("queue", "email.send"), ("outcome", "done")], 2),
+        ("kassa_job_duration_seconds_count", &[("queue", "payment.create_intent")], 2),
+        ("kassa_job_start_delay_seconds_count", &[("queue", "payment.create_intent")], 2),
+    ];
+    for (program, figures) in [(&api, of_api), (&worker, of_worker)] {
+        for (name, labels, count) in figures {
+            let found = program.get(name, labels);
+            assert_eq!(found.map(|value| value.to_string()), Some(count.to_string()), "{name} {labels:?}");
+        }
+    }
+    let [_, worker] = shop.operations();
+    eventually("the queues are sampled: each order's expiry is ahead", async || {
+        let ahead = Exposition::of(&worker).await.get("kassa_jobs", &[("queue", "order.expire"), ("state", "pending")]);
+        (ahead.map(|value| value.to_string()).as_deref() == Some("2")).then_some(())
+    })
+    .await;
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn all_that_the_dashboard_shows_is_there_and_explained_and_bounded() {
+    let shop = Shop::start().await;
+    let names = trade(&shop).await;
+    let unknown = json!({ "id": "evt_early", "type": "payment_intent.succeeded", "livemode": false, "data": { "object": {
+        "id": "pi_other", "status": "succeeded", "amount": 1, "currency": "usd",
+        "metadata": { "order_id": "01890000-0000-7000-8000-000000000000" } } } });
+    shop.control().post("/webhooks/send", &json!({ "payload": unknown })).await.expect(200);
+    let wanted = on_the_dashboard();
+    let expositions = eventually("the dashboard has all its figures", async || {
+        let [api, worker] = shop.operations();
+        let both = [Exposition::of(&api).await, Exposition::of(&worker).await];
+        let has = |name: &String| both.iter().any(|program| program.get(name, &[]).is_some());
+        wanted.iter().all(has).then_some(both)
+    })
+    .await;
+    for program in &expositions {
+        for sample in &program.samples {
+            let family = program.family(&sample.name);
+            assert!(program.types.contains_key(family), "{family} has no TYPE");
+            assert!(program.helped.contains(family), "{family} has no HELP");
+            assert!(sample.value.is_finite() && sample.value >= 0.0, "{sample:?}");
+            let counts = program.types[family] == "counter";
+            assert_eq!(sample.name.ends_with("_total"), counts, "as Prometheus names counters: {}", sample.name);
+            for value in sample.labels.values() {
+                assert!(!value.contains("nowhere") && value.parse::<uuid::Uuid>().is_err(), "{sample:?}");
+                assert!(names.iter().all(|name| !value.contains(text(name))), "{sample:?}");
+            }
+        }
+    }
+    shop.leave(); // the early event is looked at for a day
+}

@@ -1,0 +1,36 @@
+//! The worker's metrics: their names, and what they mean.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+
+pub(crate) const POOL_CONNECTIONS: &str = "kassa_db_pool_connections";
+pub(crate) const JOBS: &str = "kassa_jobs";
+pub(crate) const JOBS_OLDEST_DUE_AGE: &str = "kassa_jobs_oldest_due_age_seconds";
+pub(crate) const JOBS_ENDED: &str = "kassa_jobs_total";
+pub(crate) const JOB_START_DELAY: &str = "kassa_job_start_delay_seconds";
+pub(crate) const JOB_DURATION: &str = "kassa_job_duration_seconds";
+pub(crate) const STRIPE_REQUESTS: &str = "kassa_stripe_requests_total";
+pub(crate) const STRIPE_REQUEST_DURATION: &str = "kassa_stripe_request_duration_seconds";
+pub(crate) const EVENTS_SETTLED: &str = "kassa_webhook_events_settled_total";
+pub(crate) const EVENTS_PARKED: &str = "kassa_webhook_events_parked_total";
+pub(crate) const EVENT_AGE_WHEN_SETTLED: &str = "kassa_webhook_received_to_settled_seconds";
+pub(crate) const EMAILS: &str = "kassa_emails_total";
+
+/// Tells what the metrics mean.
+pub fn describe() {
+    describe_gauge!(POOL_CONNECTIONS, "Connections to the database, by state: idle or used.");
+    describe_gauge!(JOBS, "Jobs that are not done, by queue and state. Each worker tells of all: take the maximum.");
+    describe_gauge!(
+        JOBS_OLDEST_DUE_AGE,
+        Unit::Seconds,
+        "Time since the oldest job of a queue that is not done was first due."
+    );
+    describe_counter!(JOBS_ENDED, "Attempts that ended, by queue and outcome; dead are the jobs that were given up.");
+    describe_histogram!(JOB_START_DELAY, Unit::Seconds, "Time from when a job was due until it was fetched.");
+    describe_histogram!(JOB_DURATION, Unit::Seconds, "Time that an attempt took.");
+    describe_counter!(STRIPE_REQUESTS, "Calls to Stripe, by operation and outcome: ok, a status, or unanswered.");
+    describe_histogram!(STRIPE_REQUEST_DURATION, Unit::Seconds, "Time that a call to Stripe took.");
+    describe_counter!(EVENTS_SETTLED, "Stripe's events that came to an end, by outcome.");
+    describe_counter!(EVENTS_PARKED, "Looks at one of Stripe's events whose order isn't known; it is looked at again.");
+    describe_histogram!(EVENT_AGE_WHEN_SETTLED, Unit::Seconds, "Time from an event's arrival until it was settled.");
+    describe_counter!(EMAILS, "Attempts to send a mail, by kind and outcome.");
+}
