@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod auth;
 mod purchase;
 mod races;
 mod webhooks;

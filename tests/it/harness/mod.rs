@@ -6,9 +6,11 @@ mod buying;
 mod client;
 mod ground;
 mod program;
+mod shape;
 mod shop;
 mod wait;
 
 pub(crate) use client::{Client, Reply, text};
-pub(crate) use shop::{Shop, WEBHOOK_SECRET};
+pub(crate) use shape::{id, time};
+pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET};
 pub(crate) use wait::eventually;
