@@ -4,6 +4,7 @@
 mod harness;
 
 mod auth;
+mod products;
 mod purchase;
 mod races;
 mod webhooks;
