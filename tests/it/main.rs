@@ -4,6 +4,11 @@
 mod harness;
 
 mod auth;
+mod cart;
+mod checkout;
+mod idempotency;
+mod orders;
+mod problems;
 mod products;
 mod purchase;
 mod races;

@@ -18,7 +18,7 @@ use serde::Deserialize;
 
 use crate::{
     conditional::{IfNoneMatch, tagged},
-    extract::{Caller, Paging, PathId, Prefer, Query},
+    extract::{Caller, NoMembers, OptionalBody, Paging, PathId, Prefer, Query},
     problem::{Invalid, Kind, Problem},
     state::AppState,
 };
@@ -77,6 +77,7 @@ async fn cancel(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId<OrderId>,
+    _: OptionalBody<NoMembers>,
 ) -> Result<(StatusCode, Json<OrderView>), Problem> {
     order::cancel(&app.pool, caller.id(), id).await?;
     Ok((StatusCode::ACCEPTED, Json(find(&app, caller.id(), id).await?)))
