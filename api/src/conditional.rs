@@ -2,15 +2,32 @@
 
 use std::convert::Infallible;
 
-use axum::extract::FromRequestParts;
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse as _, Response},
+};
 use common::catalog::Precondition;
-use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::problem::{Problem, kinds};
 
 /// The entity tag of a row's version.
 pub(crate) fn etag(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"{version}\"")).expect("a quoted number is visible ASCII")
+}
+
+/// What no version stands for, tagged by all that is shown of it: 304 where the client has it already.
+pub(crate) fn tagged(shown: &impl Serialize, known: &IfNoneMatch) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(shown).map_err(|error| Problem::internal(&error))?;
+    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
+    let etag = HeaderValue::try_from(etag).map_err(|error| Problem::internal(&error))?;
+    if known.matches(&etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    }
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(header::ETAG, etag), (header::CONTENT_TYPE, json)], body).into_response())
 }
 
 /// For which versions a change was made. Tags compare strongly: a weak one matches nothing.

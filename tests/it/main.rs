@@ -3,8 +3,15 @@
 
 mod harness;
 
+mod auth;
+mod cart;
+mod checkout;
 mod cli;
+mod idempotency;
 mod metrics;
+mod orders;
+mod problems;
+mod products;
 mod purchase;
 mod races;
 mod signals;

@@ -53,6 +53,11 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     }
 }
 
+/// For an [`OptionalBody`] of which no member is known yet: what a client means by one must not be passed over.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoMembers {}
+
 /// The bytes of a body, of whatever type.
 pub(crate) struct RawBody(pub(crate) Bytes);
 

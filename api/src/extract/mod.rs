@@ -8,7 +8,7 @@ mod path;
 mod prefer;
 mod query;
 
-pub(crate) use body::{Body, OptionalBody, RawBody, not_null};
+pub(crate) use body::{Body, NoMembers, OptionalBody, RawBody, not_null};
 pub(crate) use caller::{Admin, Caller, OptionalCaller};
 pub(crate) use key::IdempotencyKey;
 pub(crate) use page::Paging;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json, Router,
     extract::State,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::{get, post},
 };
 use common::{
@@ -13,13 +13,12 @@ use common::{
     order::{self, CancelError, OrderView, Status},
     page::{Page, decode_cursor},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
-    conditional::IfNoneMatch,
-    extract::{Caller, Paging, PathId, Prefer, Query},
+    conditional::{IfNoneMatch, tagged},
+    extract::{Caller, NoMembers, OptionalBody, Paging, PathId, Prefer, Query},
     problem::{Invalid, Kind, Problem},
     state::AppState,
 };
@@ -66,18 +65,7 @@ async fn view(
     let patience = if unwanted.is_some() { prefer.wait.unwrap_or_default() } else { Duration::ZERO };
     let order =
         app.waiters.until(id, patience, || find(&app, caller.id(), id), |order| Some(order.status) != unwanted).await?;
-    let etag = etag(&order)?;
-    if known.matches(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
-    }
-    Ok(([(header::ETAG, etag)], Json(order)).into_response())
-}
-
-/// Of all that is shown: a declined payment changes what a client sees, but not the order's own row.
-fn etag(order: &OrderView) -> Result<HeaderValue, Problem> {
-    let shown = serde_json::to_vec(order).map_err(|error| Problem::internal(&error))?;
-    let digest = hex::encode(&Sha256::digest(shown)[..16]);
-    HeaderValue::try_from(format!("\"{digest}\"")).map_err(|error| Problem::internal(&error))
+    tagged(&order, &known) // a declined payment changes what is shown, but not the order's own row
 }
 
 fn status(pointer: &str, name: Option<String>) -> Result<Option<Status>, Problem> {
@@ -89,6 +77,7 @@ async fn cancel(
     State(app): State<AppState>,
     caller: Caller,
     PathId(id): PathId<OrderId>,
+    _: OptionalBody<NoMembers>,
 ) -> Result<(StatusCode, Json<OrderView>), Problem> {
     order::cancel(&app.pool, caller.id(), id).await?;
     Ok((StatusCode::ACCEPTED, Json(find(&app, caller.id(), id).await?)))

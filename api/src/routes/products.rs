@@ -18,7 +18,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    conditional::{IfMatch, IfNoneMatch, etag},
+    conditional::{IfMatch, IfNoneMatch, etag, tagged},
     extract::{Admin, Body, IdempotencyKey, OptionalCaller, Paging, PathId, Query, not_null},
     problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
@@ -86,6 +86,7 @@ async fn list(
     caller: OptionalCaller,
     paging: Paging,
     Query(filters): Query<Filters>,
+    known: IfNoneMatch,
 ) -> Result<impl IntoResponse, Problem> {
     let wanted = filters.parse(paging)?;
     if wanted.listing != Listing::Active && !caller.is_admin() {
@@ -93,7 +94,7 @@ async fn list(
     }
     let currency = app.config.shop.currency;
     let page: Page<ProductView> = catalog::list(&app.pool, &wanted).await?.map(|product| product.show(currency));
-    Ok((REVALIDATE, Json(page)))
+    Ok((REVALIDATE, tagged(&page, &known)?))
 }
 
 impl From<ListError> for Problem {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Body, Method, Request, RequestBuilder};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -23,6 +23,8 @@ pub(crate) struct Client {
 /// An answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
+    /// The question, for who reads of a failure.
+    asked: String,
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     /// Null if the answer's body is no JSON.
@@ -85,6 +87,21 @@ impl Client {
         Reply::read(request).await
     }
 
+    /// Sends a body that need not be what its headers say.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<Body>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let mut request = self.request(method, path).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::read(request).await
+    }
+
     /// A request with the caller's token, to be filled in by hand and sent by [`Reply::read`].
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
@@ -98,24 +115,28 @@ impl Client {
 impl Reply {
     /// Sends a request and reads all of its answer.
     pub(crate) async fn read(request: RequestBuilder) -> Self {
-        let answer = request.send().await.expect("the server answers");
+        let (http, request) = request.build_split();
+        let request = request.expect("a request that can be sent");
+        let asked = describe(&request);
+        let answer = http.execute(request).await.expect("the server answers");
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let raw = answer.text().await.expect("the answer comes wholly");
         let body = serde_json::from_str(&raw).unwrap_or_default();
-        Self { status, headers, body, raw }
+        Self { asked, status, headers, body, raw }
     }
 
     /// The body of an answer that must have this status.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.raw);
+        assert_eq!(self.status, status, "{}\n{}", self.asked, self.raw);
         self.body
     }
 
     /// The body of a refusal, which must be a problem of this status and code.
     #[track_caller]
     pub(crate) fn problem(self, status: u16, code: &str) -> Value {
-        assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{}", self.raw);
+        let told = (self.status, text(&self.body["code"]));
+        assert_eq!(told, (status, code), "{}\n{}", self.asked, self.raw);
         assert_eq!(self.header("content-type"), "application/problem+json");
         assert_eq!(self.body["status"], status);
         assert_eq!(self.body["request_id"], self.header("x-request-id"));
@@ -123,6 +144,16 @@ impl Reply {
             assert!(!text(&self.body[member]).is_empty(), "no {member}: {}", self.raw);
         }
         self.body
+    }
+
+    /// A refusal for what is wrong with one of the fields, and nothing else.
+    #[track_caller]
+    pub(crate) fn invalid(self, pointer: &str) {
+        let asked = self.asked.clone();
+        let errors = self.problem(422, "validation_failed")["errors"].take();
+        assert_eq!(errors.as_array().map(Vec::len), Some(1), "{asked}\n{errors}");
+        assert_eq!(errors[0]["pointer"], pointer, "{asked}\n{errors}");
+        assert!(!text(&errors[0]["detail"]).is_empty(), "{asked}\n{errors}");
     }
 
     /// A header's value, empty if there is none.
@@ -134,4 +165,11 @@ impl Reply {
 /// A string of an answer; empty if it is none.
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// A question in short.
+fn describe(request: &Request) -> String {
+    let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
+    let body = String::from_utf8_lossy(&body[..body.len().min(300)]);
+    format!("{} {:.300} {:?} {body}", request.method(), request.url().as_str(), request.headers())
 }

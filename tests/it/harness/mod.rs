@@ -7,10 +7,12 @@ mod client;
 mod database;
 mod ground;
 mod program;
+mod shape;
 mod shop;
 mod wait;
 
 pub(crate) use client::{Client, Reply, text};
 pub(crate) use database::{Database, Ended, url};
-pub(crate) use shop::{JWT_SECRET, Shop, WEBHOOK_SECRET};
+pub(crate) use shape::{id, time};
+pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET};
 pub(crate) use wait::eventually;

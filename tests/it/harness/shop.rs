@@ -21,6 +21,8 @@ use super::ground::Ground;
 use super::program::Program;
 use super::wait::eventually;
 
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// What the API signs its tokens with.
 pub(crate) const JWT_SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 /// What the simulator signs events with; the API also takes [`Shop::OLD_WEBHOOK_SECRET`].
@@ -138,7 +140,7 @@ impl Shop {
     /// Somebody who registers.
     pub(crate) async fn shopper(&self) -> Client {
         let email = format!("shopper-{}@kassa.example", Uuid::new_v4().simple());
-        let account = json!({ "email": email, "password": "correct horse battery staple", "name": "Sam Shopper" });
+        let account = json!({ "email": email, "password": PASSWORD, "name": "Sam Shopper" });
         let session = self.visitor().post("/auth/register", &account).await.expect(201);
         let user = text(&session["user"]["id"]).parse().expect("an id");
         self.visitor().known_as(text(&session["access_token"]).into(), user, email)
@@ -194,6 +196,17 @@ impl Shop {
     /// What a `SELECT count(*)` counts.
     pub(crate) async fn count(&self, query: &str) -> i64 {
         sqlx::query_scalar(query).fetch_one(&self.pool).await.expect(query)
+    }
+
+    /// A digest of each table: two that are equal say that nothing was written between them. Everything on its way arrives
+    /// first.
+    pub(crate) async fn contents(&self) -> Vec<(String, String)> {
+        self.settle().await;
+        let digests = "SELECT tablename::text, (xpath('//digest/text()', query_to_xml(format(
+                         'SELECT md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), %L)) AS digest FROM %I t', '', tablename),
+                         true, true, '')))[1]::text
+                       FROM pg_tables WHERE schemaname = 'public' ORDER BY 1";
+        sqlx::query_as(digests).fetch_all(&self.pool).await.expect("the tables can be read")
     }
 
     /// All that is on its way arrives, no job is dead, and every invariant holds.

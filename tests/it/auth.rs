@@ -1,0 +1,198 @@
+//! Accounts: registering, logging in, and who one is.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, JWT_SECRET, PASSWORD, Shop, id, text, time};
+
+#[tokio::test]
+async fn a_session_opens_at_registration_and_at_login() {
+    let shop = Shop::start().await;
+    let visitor = shop.visitor();
+    let account = json!({ "email": "Ada@Kassa.example", "password": PASSWORD, "name": " Ada Lovelace " });
+    let registered = visitor.post("/auth/register", &account).await.expect(201);
+    insta::assert_json_snapshot!(registered, {
+        ".access_token" => "[a JWT]", ".refresh_token" => "[random]", ".user.id" => id(), ".user.created_at" => time(),
+    }, @r#"
+    {
+      "access_token": "[a JWT]",
+      "expires_in": 900,
+      "refresh_token": "[random]",
+      "token_type": "Bearer",
+      "user": {
+        "created_at": "[time]",
+        "email": "Ada@Kassa.example",
+        "id": "[id]",
+        "name": "Ada Lovelace",
+        "role": "customer"
+      }
+    }
+    "#);
+
+    let credentials = json!({ "email": " ADA@kassa.EXAMPLE ", "password": PASSWORD });
+    let logged_in = visitor.post("/auth/login", &credentials).await.expect(200);
+    assert_eq!(logged_in["user"], registered["user"], "an e-mail's case is of no matter");
+    for session in [&registered, &logged_in] {
+        let token = text(&session["access_token"]);
+        assert_eq!(visitor.with_token(token).get("/auth/me").await.expect(200), registered["user"]);
+        check_claims(token, &registered["user"]["id"]);
+    }
+    for (name, kept) in [(json!(null), json!(null)), (json!(""), json!(null)), (json!("Ԛӱ 茶 🫖"), json!("Ԛӱ 茶 🫖"))]
+    {
+        let email = format!("u{}@kassa.example", shop.count("SELECT count(*) FROM users").await);
+        let account = json!({ "email": email, "password": "pâssphrase of a friend ☕", "name": name });
+        let session = visitor.post("/auth/register", &account).await.expect(201);
+        assert_eq!(session["user"]["name"], kept);
+    }
+    shop.finish().await;
+}
+
+/// A token has these claims and no others, is signed by HS256, and good for a quarter of an hour.
+#[track_caller]
+fn check_claims(token: &str, user: &Value) {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_issuer(&["kassa"]);
+    validation.set_audience(&["kassa-api"]);
+    let key = DecodingKey::from_secret(JWT_SECRET.as_bytes());
+    let token = jsonwebtoken::decode::<Value>(token, &key, &validation).expect("a good token");
+    let claims = token.claims.as_object().expect("claims are an object");
+    let mut names: Vec<&str> = claims.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["aud", "exp", "iat", "iss", "sub", "ver"]);
+    assert_eq!((&claims["sub"], &claims["ver"]), (user, &json!(1)));
+    let figure = |name: &str| claims[name].as_i64().expect("seconds");
+    assert_eq!(figure("exp") - figure("iat"), 900);
+}
+
+#[tokio::test]
+async fn a_registration_that_is_refused_leaves_nothing_behind() {
+    let shop = Shop::start().await;
+    let taken = shop.shopper().await.email;
+    let before = shop.contents().await;
+    let visitor = shop.visitor();
+    let register = async |field: &str, value: &Value| {
+        let mut account = json!({ "email": "new@kassa.example", "password": PASSWORD });
+        account[field] = value.clone();
+        visitor.post("/auth/register", &account).await
+    };
+    let (long_name, long_password) = ("x".repeat(101), "correct horse ".repeat(10));
+    let long_email = format!("{}@kassa.example", "x".repeat(65));
+    let refused = [
+        ("email", vec![json!(null), json!(1), json!([]), json!(""), json!("ada"), json!("a@b@c"), json!(long_email)]),
+        ("email", vec![json!("a\r\nbcc: eve@kassa.example"), json!("a\0@kassa.example"), json!("ä@kassa.example")]),
+        (
+            "password",
+            vec![json!(null), json!(123_456_789_012_i64), json!(""), json!("eleven char"), json!(long_password)],
+        ),
+        ("password", vec![json!("password1234"), json!("aaaaaaaaaaaa"), json!("new@kassa.example")]),
+        ("name", vec![json!(1), json!({}), json!("a\0b"), json!("a\r\nb"), json!(" "), json!(long_name)]),
+        ("role", vec![json!("admin"), json!("customer"), json!(null)]),
+        ("token_version", vec![json!(7)]),
+    ];
+    for (field, values) in refused {
+        for value in values {
+            register(field, &value).await.invalid(&format!("/{field}"));
+        }
+    }
+    let both = visitor.post("/auth/register", &json!({ "email": "ada", "password": "short" })).await;
+    let errors = both.problem(422, "validation_failed")["errors"].take();
+    assert_eq!((&errors[0]["pointer"], &errors[1]["pointer"]), (&json!("/email"), &json!("/password")));
+    visitor.post("/auth/register", &json!({ "email": "new@kassa.example" })).await.invalid("/password");
+    visitor.post("/auth/register", &json!({ "password": PASSWORD })).await.invalid("/email");
+    for email in [taken.clone(), taken.to_uppercase()] {
+        register("email", &json!(email)).await.problem(409, "email_taken");
+    }
+    assert_eq!(shop.contents().await, before);
+
+    let addresses = ["one@kassa.example", "ONE@kassa.example"].map(|email| json!(email));
+    let replies = join_all((0..8).map(|n| register("email", &addresses[n % 2]))).await;
+    let (made, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|reply| reply.status == 201);
+    assert_eq!(made.len(), 1, "of several at once, one gets the address");
+    for reply in refused {
+        reply.problem(409, "email_taken");
+    }
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_login_does_not_tell_who_has_an_account() {
+    let shop = Shop::start().await;
+    let known = shop.shopper().await.email;
+    let before = shop.contents().await;
+    let visitor = shop.visitor();
+    let mut answers = Vec::new();
+    for (email, password) in [
+        (known.as_str(), "another password"),
+        (&known, ""),
+        (&known, &PASSWORD[1..]),
+        (&known, &PASSWORD.to_uppercase()),
+        (&known, &"x".repeat(10_000)),
+        ("nobody@kassa.example", PASSWORD),
+        ("no address", PASSWORD),
+        ("a\0@kassa.example", "\0"),
+        ("", ""),
+    ] {
+        let reply = visitor.post("/auth/login", &json!({ "email": email, "password": password })).await;
+        assert!(reply.header("www-authenticate").starts_with("Bearer"), "{:?}", reply.headers);
+        let mut answer = reply.problem(401, "invalid_credentials");
+        answer["request_id"].take();
+        answers.push(answer);
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
+    for (field, value) in [("email", json!(null)), ("password", json!(null)), ("password", json!(1)), ("otp", json!(1))]
+    {
+        let mut credentials = json!({ "email": known, "password": PASSWORD });
+        credentials[field] = value;
+        visitor.post("/auth/login", &credentials).await.invalid(&format!("/{field}"));
+    }
+    assert_eq!(shop.contents().await, before);
+
+    let (right, wrong) = (fastest(&visitor, &known).await, fastest(&visitor, "nobody@kassa.example").await);
+    assert!(wrong * 2 > right && right * 2 > wrong, "a known e-mail takes {right:?}, an unknown one {wrong:?}");
+    shop.finish().await;
+}
+
+/// How long a login with a wrong password takes: the best of several, as a busy machine only ever adds to it.
+async fn fastest(visitor: &Client, email: &str) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..8 {
+        let began = Instant::now();
+        let credentials = json!({ "email": email, "password": "a wrong password" });
+        visitor.post("/auth/login", &credentials).await.problem(401, "invalid_credentials");
+        best = best.min(began.elapsed());
+    }
+    best
+}
+
+#[tokio::test]
+async fn a_token_is_worth_what_its_users_row_says_now() {
+    let shop = Shop::start().await;
+    let (admin, ended, deleted) = (shop.admin().await, shop.shopper().await, shop.shopper().await);
+    let product = json!({ "name": "Mug", "price": 500, "stock": 0 });
+    admin.post("/products", &product).await.expect(201);
+    for (user, change) in [
+        (&admin, "UPDATE users SET role = 'customer' WHERE id = $1"),
+        (&ended, "UPDATE users SET token_version = token_version + 1 WHERE id = $1"),
+        (&deleted, "DELETE FROM users WHERE id = $1"),
+    ] {
+        user.get("/auth/me").await.expect(200);
+        sqlx::query(change).bind(user.user).execute(&shop.pool).await.expect(change);
+    }
+    assert_eq!(admin.get("/auth/me").await.expect(200)["role"], "customer");
+    admin.post("/products", &product).await.problem(403, "forbidden");
+    for former in [&ended, &deleted] {
+        for (method, path) in [(Method::GET, "/auth/me"), (Method::GET, "/products"), (Method::POST, "/checkout")] {
+            let reply = former.call(method, path, None, &[]).await;
+            assert!(reply.header("www-authenticate").contains("invalid_token"), "{:?}", reply.headers);
+            reply.problem(401, "unauthenticated");
+        }
+    }
+    let credentials = json!({ "email": ended.email, "password": PASSWORD });
+    let again = shop.visitor().post("/auth/login", &credentials).await.expect(200);
+    ended.with_token(text(&again["access_token"])).get("/auth/me").await.expect(200);
+    shop.finish().await;
+}
