@@ -50,7 +50,7 @@ pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, P
     if !app.gate.is_open() {
         return Err(not_ready("The database has not been prepared yet."));
     }
-    match tokio::time::timeout(READY_TIMEOUT, db::check(&app.pool, app.config.shop.currency)).await {
+    match tokio::time::timeout(READY_TIMEOUT, db::check(&app.pool, app.config.currency)).await {
         Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");

@@ -59,7 +59,7 @@ async fn bind(addr: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
 
 /// Migrates the database, or checks that somebody did, as soon as it answers; then the gate opens.
 async fn prepare_database(app: &AppState) -> Result<(), SchemaError> {
-    let currency = app.config.shop.currency;
+    let currency = app.config.currency;
     loop {
         let outcome = if app.config.migrate {
             db::migrate(&app.pool, currency).await

@@ -68,8 +68,8 @@ async fn start() -> anyhow::Result<()> {
         mailer: Mailer::new(&config)?,
         sender: Sender {
             store_name: config.store_name.clone(),
-            public_url: config.shop.public_url.clone(),
-            currency: config.shop.currency,
+            public_url: config.public_url.clone(),
+            currency: config.currency,
         },
         limits: config.jobs,
     };
@@ -80,7 +80,7 @@ async fn start() -> anyhow::Result<()> {
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
         .register(jobs::send_email::run);
-    ops::serve(config.metrics_addr, pool.clone(), config.shop.currency, metrics, runtime.listening())
+    ops::serve(config.metrics_addr, pool.clone(), config.currency, metrics, runtime.listening())
         .await
         .with_context(|| format!("METRICS_ADDR {} can't be listened on", config.metrics_addr))?;
     tokio::select! {
@@ -99,7 +99,7 @@ async fn wait_for_schema(pool: &PgPool, config: &config::Worker) -> Result<(), S
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     loop {
         ticks.tick().await;
-        match db::check(pool, config.shop.currency).await {
+        match db::check(pool, config.currency).await {
             Ok(()) => return Ok(()),
             Err(e @ SchemaError::OtherCurrency { .. }) => return Err(e),
             Err(e) if !told => {

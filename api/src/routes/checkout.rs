@@ -52,7 +52,7 @@ async fn checkout(
         user: caller.id(),
         expected_total: body.value.parse()?,
         key: key.request(&body.raw),
-        currency: app.config.shop.currency,
+        currency: app.config.currency,
         reservation: app.config.reservation,
         max_unpaid_orders: app.config.max_unpaid_orders,
     };

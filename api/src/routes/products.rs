@@ -92,7 +92,7 @@ async fn list(
     if wanted.listing != Listing::Active && !caller.is_admin() {
         return Err(Problem::new(kinds::FORBIDDEN, "Only admins see products that are archived."));
     }
-    let currency = app.config.shop.currency;
+    let currency = app.config.currency;
     let page: Page<ProductView> = catalog::list(&app.pool, &wanted).await?.map(|product| product.show(currency));
     Ok((REVALIDATE, tagged(&page, &known)?))
 }
@@ -123,7 +123,7 @@ async fn view(
 
 /// A product with its entity tag.
 fn show(app: &AppState, product: Product) -> impl IntoResponse + use<> {
-    ([(header::ETAG, etag(product.version))], Json(product.show(app.config.shop.currency)))
+    ([(header::ETAG, etag(product.version))], Json(product.show(app.config.currency)))
 }
 
 #[derive(Deserialize)]

@@ -3,9 +3,10 @@
 
 mod programs;
 mod reader;
+mod values;
 mod variables;
 
-pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Shop, Stripe, Worker};
+pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Stripe, Worker};
 pub use reader::{Environment, Problems};
 pub use variables::{Program, VARIABLES, Variable, help};
 

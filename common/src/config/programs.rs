@@ -7,7 +7,11 @@ use url::Url;
 
 use super::{
     Secret,
-    reader::{Environment, Problems, Reader, at_least, duration, parsed, secret, secrets, switch, text},
+    reader::{Environment, Problems, Reader},
+    values::{
+        at_least, database_url, duration, http_url, mail_address, mail_transport, parsed, secret, secrets, starts_with,
+        strong, switch, text,
+    },
     variables::{API_METRICS_ADDR, WORKER_METRICS_ADDR},
 };
 use crate::{money::Currency, telemetry::LogFormat};
@@ -26,22 +30,13 @@ pub struct Database {
     pub max_connections: u32,
 }
 
-/// What the shop is.
-#[derive(Clone, Debug)]
-pub struct Shop {
-    /// Its currency.
-    pub currency: Currency,
-    /// Where clients find it, without a slash at the end.
-    pub public_url: String,
-}
-
 /// What `kassa-api` is configured with.
 #[derive(Clone, Debug)]
 pub struct Api {
     /// Where the data is.
     pub database: Database,
-    /// What the shop is.
-    pub shop: Shop,
+    /// The shop's currency.
+    pub currency: Currency,
     /// Where the API listens.
     pub addr: SocketAddr,
     /// Where metrics and health are.
@@ -113,8 +108,10 @@ pub struct JobLimits {
 pub struct Worker {
     /// Where the data is.
     pub database: Database,
-    /// What the shop is.
-    pub shop: Shop,
+    /// The shop's currency.
+    pub currency: Currency,
+    /// Where clients find the shop, without a slash at the end.
+    pub public_url: String,
     /// The shop's name in mails.
     pub store_name: String,
     /// Where metrics and health are.
@@ -154,7 +151,7 @@ impl Api {
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut r = Reader::new(environment);
         let database = database(&mut r);
-        let shop = shop(&mut r);
+        let currency = r.required("STORE_CURRENCY", parsed);
         let addr = r.required("API_ADDR", parsed);
         let metrics_addr = metrics_addr(&mut r, API_METRICS_ADDR);
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
@@ -172,7 +169,7 @@ impl Api {
         let values = (|| {
             Some(Self {
                 database: database?,
-                shop: shop?,
+                currency: currency?,
                 addr: addr?,
                 metrics_addr: metrics_addr?,
                 jwt_secrets: jwt_secrets?,
@@ -199,7 +196,8 @@ impl Worker {
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut r = Reader::new(environment);
         let database = database(&mut r);
-        let shop = shop(&mut r);
+        let currency = r.required("STORE_CURRENCY", parsed);
+        let public_url = r.required("PUBLIC_URL", http_url);
         let store_name = r.required("STORE_NAME", text);
         let metrics_addr = metrics_addr(&mut r, WORKER_METRICS_ADDR);
         let stripe = stripe(&mut r);
@@ -215,7 +213,8 @@ impl Worker {
         let values = (|| {
             Some(Self {
                 database: database?,
-                shop: shop?,
+                currency: currency?,
+                public_url: public_url?.as_str().trim_end_matches('/').to_owned(),
                 store_name: store_name?,
                 metrics_addr: metrics_addr?,
                 stripe: stripe?,
@@ -257,12 +256,6 @@ fn database(r: &mut Reader<'_>) -> Option<Database> {
     Some(Database { options: options?, max_connections: max_connections? })
 }
 
-fn shop(r: &mut Reader<'_>) -> Option<Shop> {
-    let currency = r.required("STORE_CURRENCY", parsed);
-    let public_url = r.required("PUBLIC_URL", http_url);
-    Some(Shop { currency: currency?, public_url: public_url?.as_str().trim_end_matches('/').to_owned() })
-}
-
 fn metrics_addr(r: &mut Reader<'_>, default: &str) -> Option<SocketAddr> {
     let given = r.optional("METRICS_ADDR", parsed)?;
     Some(given.unwrap_or_else(|| default.parse().expect("the default is an address")))
@@ -274,63 +267,6 @@ fn stripe(r: &mut Reader<'_>) -> Option<Stripe> {
     let api_base = r.required("STRIPE_API_BASE", http_url);
     let timeout = r.required("STRIPE_TIMEOUT_SECONDS", duration(SECOND));
     Some(Stripe { secret_key: secret_key?, api_base: api_base?, timeout: timeout? })
-}
-
-/// The parse error of a URL may quote it, password and all: it isn't passed on.
-fn database_url(value: &str) -> Result<PgConnectOptions, String> {
-    let url = Url::parse(value).map_err(|_| "must be a URL such as postgres://user@host/database".to_owned())?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err("must start with postgres://".into());
-    }
-    value.parse().map_err(|_| "is not a usable Postgres URL".to_owned())
-}
-
-fn http_url(value: &str) -> Result<Url, String> {
-    match Url::parse(value) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
-        _ => Err("must be an http:// or https:// URL".into()),
-    }
-}
-
-fn mail_transport(value: &str) -> Result<MailTransport, String> {
-    const FORMS: &str = "must be smtp://host:port, smtps://user:password@host, or file:folder";
-    if let Some(folder) = value.strip_prefix("file:") {
-        return Ok(MailTransport::Folder(folder.trim_start_matches("//").into()));
-    }
-    match Url::parse(value) {
-        Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.has_host() => {
-            Ok(MailTransport::Smtp(Secret::new(value)))
-        }
-        _ => Err(FORMS.into()),
-    }
-}
-
-/// A first look, so that it is told with the other problems; the mail transport parses it.
-fn mail_address(value: &str) -> Result<String, String> {
-    if value.contains('@') { text(value) } else { Err("must be shop@example.com or Name <shop@example.com>".into()) }
-}
-
-/// HS256 wants a key of at least the hash's size (RFC 7518, section 3.2), and one that nobody guesses.
-fn strong(value: &str) -> Result<(), String> {
-    let mut distinct: Vec<u8> = value.bytes().collect();
-    distinct.sort_unstable();
-    distinct.dedup();
-    match (value.len(), distinct.len()) {
-        (..32, _) => Err("must be at least 32 bytes long; make one with `openssl rand -hex 32`".into()),
-        (_, ..8) => Err("repeats too few characters; make one with `openssl rand -hex 32`".into()),
-        _ => Ok(()),
-    }
-}
-
-fn starts_with(prefixes: &'static [&str]) -> impl Fn(&str) -> Result<(), String> {
-    move |value| {
-        // Stripe's keys are far longer; a prefix alone is a copy gone wrong.
-        if prefixes.iter().any(|prefix| value.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 8)) {
-            Ok(())
-        } else {
-            Err(format!("must start with {} and be whole", prefixes.join(" or ")))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -346,24 +282,11 @@ mod tests {
             ("RESERVATION_MINUTES", "-1"),
             ("STORE_CURRENCY", "kwd"),
         ]);
-        let problems = Api::read(&environment).expect_err("nothing of this is usable").to_string();
-        for name in
-            ["DATABASE_URL", "JWT_SECRET", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "RESERVATION_MINUTES"]
-        {
-            assert!(problems.contains(name), "{name} is missing in {problems}");
-        }
-        assert!(problems.contains("STORE_CURRENCY has three decimals") || problems.contains("three decimals"));
-        assert!(!problems.contains("hunter2"), "{problems}");
-    }
-
-    #[test]
-    fn weak_and_example_secrets_are_refused() {
-        for weak in
-            ["", "short", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "change-me-change-me-change-me-change-me-123"]
-        {
-            let result = secrets(strong)(weak);
-            assert!(result.is_err(), "{weak:?} was taken");
-        }
-        assert!(secrets(strong)("0123456789abcdef0123456789abcdef, fedcba9876543210fedcba9876543210").is_ok());
+        let Problems(problems) = Api::read(&environment).expect_err("nothing of this is usable");
+        let names: Vec<_> = problems.iter().filter_map(|problem| problem.split(' ').next()).collect();
+        let mut wrong = vec!["DATABASE_URL", "STORE_CURRENCY", "JWT_SECRET", "STRIPE_PUBLISHABLE_KEY"];
+        wrong.extend(["STRIPE_WEBHOOK_SECRET", "RESERVATION_MINUTES"]);
+        assert_eq!(names, wrong);
+        assert!(!problems.concat().contains("hunter2"), "{problems:?}");
     }
 }

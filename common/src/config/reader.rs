@@ -1,8 +1,8 @@
 //! Reads variables one after the other and gathers what is wrong with them, so that a person mends all of it in one go.
 
-use std::{collections::HashMap, env, fmt, fmt::Display, str::FromStr, time::Duration};
+use std::{collections::HashMap, env, fmt, fmt::Display};
 
-use super::{Secret, variables::VARIABLES};
+use super::variables::VARIABLES;
 
 /// The variables that a program was started with; those of the process win over those of `.env`.
 #[derive(Clone, Default)]
@@ -97,57 +97,5 @@ impl<'a> Reader<'a> {
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<Option<T>> {
         if self.environment.get(name).is_none() { Some(None) } else { self.required(name, parse).map(Some) }
-    }
-}
-
-pub(super) fn parsed<T: FromStr<Err: Display>>(value: &str) -> Result<T, String> {
-    value.parse().map_err(|e| format!("is not valid: {e}"))
-}
-
-pub(super) fn text(value: &str) -> Result<String, String> {
-    Ok(value.to_owned())
-}
-
-pub(super) fn switch(value: &str) -> Result<bool, String> {
-    match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off".into()),
-    }
-}
-
-/// A length of time as a decimal number of units, fractions allowed; at least a millisecond, at most a century.
-pub(super) fn duration(unit: Duration) -> impl FnOnce(&str) -> Result<Duration, String> {
-    move |value| {
-        let number: f64 = value.parse().map_err(|_| "must be a number".to_owned())?;
-        let range = 0.001..=3.2e9;
-        let seconds = number * unit.as_secs_f64();
-        if range.contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err("is out of range".into()) }
-    }
-}
-
-pub(super) fn at_least<T: FromStr<Err: Display> + PartialOrd + Display>(
-    least: T,
-) -> impl FnOnce(&str) -> Result<T, String> {
-    move |value| {
-        let number: T = parsed(value)?;
-        if number >= least { Ok(number) } else { Err(format!("must be {least} or more")) }
-    }
-}
-
-/// One secret or several, comma-separated; each is checked.
-pub(super) fn secrets(check: impl Fn(&str) -> Result<(), String>) -> impl FnOnce(&str) -> Result<Vec<Secret>, String> {
-    move |value| value.split(',').map(|one| secret(&check)(one.trim())).collect()
-}
-
-/// A secret that is checked, and that nobody took over from an example.
-pub(super) fn secret(check: impl Fn(&str) -> Result<(), String>) -> impl FnOnce(&str) -> Result<Secret, String> {
-    move |value| {
-        let lower = value.to_lowercase();
-        if ["change-me", "changeme", "change_me", "replace-me", "your-"].iter().any(|word| lower.contains(word)) {
-            return Err("still holds an example's value; make one with `openssl rand -hex 32`".into());
-        }
-        check(value)?;
-        Ok(Secret::new(value))
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use super::{Actor, CancelReason, Event, Next, Order, Status, metrics, store, timeline};
+use super::{Actor, CancelReason, Event, Next, Order, Status, store, timeline};
 use crate::{
     cart,
     id::OrderId,
@@ -44,12 +44,16 @@ pub async fn apply_intent(
     source: Source<'_>,
 ) -> Result<Applied, CompleteError> {
     let mut tx = pool.begin().await?;
-    let applied = book(&mut tx, id, report, source).await?;
+    let order = book(&mut tx, id, report, source).await?;
     if let Some(lease) = lease {
         lease.complete(&mut tx).await?;
     }
-    tx.commit().await?;
-    Ok(applied)
+    let Some(order) = order else {
+        tx.commit().await?;
+        return Ok(Applied::UnknownOrder);
+    };
+    store::commit(tx, &order).await?;
+    Ok(Applied::To(order.status))
 }
 
 /// Cancels an order that Stripe will never take a payment for, and completes the job.
@@ -58,24 +62,25 @@ pub async fn apply_intent(
 /// The database's, or that another worker has the job.
 pub async fn refuse(pool: &PgPool, lease: &Lease, id: OrderId, reason: &str) -> Result<(), CompleteError> {
     let mut tx = pool.begin().await?;
-    if let Some(mut order) = store::lock(&mut tx, id).await? {
-        timeline::record(&mut tx, id, "payment.refused", Actor::Stripe, json!({ "reason": reason })).await?;
-        advance(&mut tx, &mut order, Event::Refused, Actor::Stripe).await?;
-    }
+    let Some(mut order) = store::lock(&mut tx, id).await? else {
+        lease.complete(&mut tx).await?;
+        return Ok(tx.commit().await?);
+    };
+    timeline::record(&mut tx, id, "payment.refused", Actor::Stripe, json!({ "reason": reason })).await?;
+    advance(&mut tx, &mut order, Event::Refused, Actor::Stripe).await?;
     lease.complete(&mut tx).await?;
-    Ok(tx.commit().await?)
+    Ok(store::commit(tx, &order).await?)
 }
 
-/// The body of [`apply_intent`], for callers with a transaction of their own.
+/// The body of [`apply_intent`], for callers with a transaction of their own. Gives the order as it stands then, if there is
+/// one.
 pub(crate) async fn book(
     tx: &mut PgConnection,
     id: OrderId,
     report: &IntentReport,
     source: Source<'_>,
-) -> sqlx::Result<Applied> {
-    let Some(mut order) = store::lock(tx, id).await? else {
-        return Ok(Applied::UnknownOrder);
-    };
+) -> sqlx::Result<Option<Order>> {
+    let Some(mut order) = store::lock(tx, id).await? else { return Ok(None) };
     let intent = payment::store(tx, &order, report).await?;
     let entry = LogEntry {
         order_id: Some(id),
@@ -115,17 +120,14 @@ pub(crate) async fn book(
         jobs::enqueue(tx, &CancelIntent { payment_intent_id: intent.id }).await?;
     }
     store::announce(tx, id).await?; // its last error may have changed, where its status has not
-    Ok(Applied::To(order.status))
+    Ok(Some(order))
 }
 
 /// Moves a locked order as the table says, with all that follows from where it arrives.
 pub(super) async fn advance(tx: &mut PgConnection, order: &mut Order, event: Event, actor: Actor) -> sqlx::Result<()> {
     match order.status.next(event) {
         Next::To(status) => enter(tx, order, status, event, actor).await,
-        Next::ReserveAgain if reserve_again(tx, order).await? => {
-            store::set_cancel_reason(tx, order, None).await?;
-            enter(tx, order, Status::Paid, event, actor).await
-        }
+        Next::ReserveAgain if reserve_again(tx, order).await? => enter(tx, order, Status::Paid, event, actor).await,
         Next::ReserveAgain => enter(tx, order, Status::PaymentReview, event, actor).await,
         Next::Unchanged | Next::Refused => Ok(()),
     }
@@ -140,17 +142,23 @@ async fn enter(
 ) -> sqlx::Result<()> {
     let from = order.status;
     store::set_status(tx, order, status).await?;
-    let data = json!({ "from": from, "reason": order.cancel_reason.map(|r| format!("{r:?}").to_lowercase()) });
+    match (status, order.cancel_reason) {
+        (Status::Paid, Some(_)) => store::set_cancel_reason(tx, order, None).await?,
+        (Status::Canceled, None) => {
+            let reason = if event == Event::Refused { CancelReason::Refused } else { CancelReason::IntentCanceled };
+            store::set_cancel_reason(tx, order, Some(reason)).await?;
+        }
+        _ => {}
+    }
+    let data = json!({ "from": from, "reason": order.cancel_reason });
     timeline::record(tx, order.id, &format!("order.{status}"), actor, data).await?;
     match status {
         Status::Paid => {
-            store::set_cancel_reason(tx, order, None).await?;
             jobs::enqueue(tx, &DecrementInventory { order_id: order.id }).await?;
             mail::enqueue(tx, Kind::OrderConfirmed, order).await?;
-            metrics::paid(order.total, &order.currency);
         }
         Status::PaymentFailed => mail::enqueue(tx, Kind::PaymentFailed, order).await?,
-        Status::Canceled => end_unpaid(tx, order, event).await?,
+        Status::Canceled => end_unpaid(tx, order).await?,
         Status::PaymentReview => {
             let reason = if event == Event::SucceededOtherwise { "amount_mismatch" } else { "late_payment" };
             tracing::error!(order_id = %order.id, reason, "an order needs a look: its payment does not fit");
@@ -168,11 +176,7 @@ async fn enter(
 
 /// Gives back what an unpaid order held: the lines to the cart if its shopper canceled it, then the stock. In this order, which
 /// is checkout's: the user's row, the cart, the products.
-async fn end_unpaid(tx: &mut PgConnection, order: &mut Order, event: Event) -> sqlx::Result<()> {
-    if order.cancel_reason.is_none() {
-        let reason = if event == Event::Refused { CancelReason::Refused } else { CancelReason::IntentCanceled };
-        store::set_cancel_reason(tx, order, Some(reason)).await?;
-    }
+async fn end_unpaid(tx: &mut PgConnection, order: &Order) -> sqlx::Result<()> {
     if order.cancel_reason == Some(CancelReason::Shopper) {
         let lines = store::lines(tx, order.id).await?;
         cart::put_back(tx, order.user_id, &lines).await?;

@@ -46,7 +46,7 @@ pub async fn cancel(pool: &PgPool, user: UserId, id: OrderId) -> Result<(), Canc
             return Err(CancelError::NotCancelable(order.status));
         }
         end(&mut tx, &mut order, Event::Cancel, CancelReason::Shopper, Actor::Shopper(user)).await?;
-        Ok(tx.commit().await?)
+        Ok(store::commit(tx, &order).await?)
     })
     .await
 }
@@ -68,18 +68,21 @@ pub enum Expiry {
 /// The database's, or that another worker has the job.
 pub async fn expire(pool: &PgPool, lease: &Lease, id: OrderId) -> Result<Expiry, CompleteError> {
     let mut tx = pool.begin().await?;
-    if let Some(mut order) = store::lock(&mut tx, id).await? {
-        let left = seconds_left(&mut tx, id).await?;
-        if left > 0.0 && matches!(order.status.next(Event::Expire), Next::To(_)) {
-            return Ok(Expiry::NotBefore(Duration::from_secs_f64(left)));
-        }
-        if order.status == Status::Processing {
-            return Ok(Expiry::AskStripe);
-        }
-        end(&mut tx, &mut order, Event::Expire, CancelReason::Expired, Actor::System).await?;
+    let Some(mut order) = store::lock(&mut tx, id).await? else {
+        lease.complete(&mut tx).await?;
+        tx.commit().await?;
+        return Ok(Expiry::Done);
+    };
+    let left = seconds_left(&mut tx, id).await?;
+    if left > 0.0 && matches!(order.status.next(Event::Expire), Next::To(_)) {
+        return Ok(Expiry::NotBefore(Duration::from_secs_f64(left)));
     }
+    if order.status == Status::Processing {
+        return Ok(Expiry::AskStripe);
+    }
+    end(&mut tx, &mut order, Event::Expire, CancelReason::Expired, Actor::System).await?;
     lease.complete(&mut tx).await?;
-    tx.commit().await?;
+    store::commit(tx, &order).await?;
     Ok(Expiry::Done)
 }
 

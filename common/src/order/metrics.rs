@@ -2,8 +2,7 @@
 
 use metrics::{counter, describe_counter};
 
-use super::Status;
-use crate::money::Money;
+use super::{Order, Status};
 
 const PLACED: &str = "kassa_orders_placed_total";
 const TRANSITIONS: &str = "kassa_order_transitions_total";
@@ -25,12 +24,14 @@ pub(super) fn placed() {
     counter!(PLACED).increment(1);
 }
 
-pub(super) fn moved(from: Status, to: Status) {
-    counter!(TRANSITIONS, "from" => from.name(), "to" => to.name()).increment(1);
-}
-
-pub(super) fn paid(total: Money, currency: &str) {
-    let minor_units = u64::try_from(total.0).unwrap_or_default();
-    counter!(PAID, "currency" => currency.to_owned()).increment(1);
-    counter!(REVENUE, "currency" => currency.to_owned()).increment(minor_units);
+/// What a transaction did to an order, once it has committed: one that is rolled back, or run again, must not count.
+pub(super) fn moved(order: &Order) {
+    for (from, to) in &order.moves {
+        counter!(TRANSITIONS, "from" => from.name(), "to" => to.name()).increment(1);
+        if *to == Status::Paid {
+            counter!(PAID, "currency" => order.currency.clone()).increment(1);
+            let minor_units = u64::try_from(order.total.0).unwrap_or_default();
+            counter!(REVENUE, "currency" => order.currency.clone()).increment(minor_units);
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod timeline;
 mod view;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 pub(crate) use apply::book;
 pub use apply::{Applied, Source, apply_intent, refuse};
@@ -20,7 +21,7 @@ pub use cancel::{CancelError, Expiry, cancel, expire};
 pub use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, Shortfall, place};
 pub use status::{Event, Next, Status, UnknownStatus};
-pub(crate) use store::lock;
+pub(crate) use store::{commit, lock};
 pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, view};
 
 use crate::{
@@ -50,10 +51,13 @@ pub struct Order {
     pub expires_at: DateTime<Utc>,
     /// Why it is being canceled, or was.
     pub cancel_reason: Option<CancelReason>,
+    /// From where to where it moved in this transaction.
+    moves: Vec<(Status, Status)>,
 }
 
 /// Why an order was canceled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum CancelReason {
     /// Its shopper wished it: the lines go back into the cart.

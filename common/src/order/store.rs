@@ -1,6 +1,6 @@
 //! The SQL of orders that more than one operation needs.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::{CHANGES, CancelReason, Order, Status, metrics};
 use crate::{
@@ -11,15 +11,32 @@ use crate::{
 
 /// Locks an order's row until the end of the caller's transaction.
 pub(crate) async fn lock(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<Option<Order>> {
-    sqlx::query_as!(
-        Order,
+    let row = sqlx::query!(
         r#"SELECT id AS "id: OrderId", user_id AS "user_id: UserId", number, status AS "status: Status",
                   total AS "total: Money", currency, expires_at, cancel_reason AS "cancel_reason: CancelReason"
            FROM orders WHERE id = $1 FOR NO KEY UPDATE"#,
         id.0
     )
     .fetch_optional(tx)
-    .await
+    .await?;
+    Ok(row.map(|row| Order {
+        id: row.id,
+        user_id: row.user_id,
+        number: row.number,
+        status: row.status,
+        total: row.total,
+        currency: row.currency,
+        expires_at: row.expires_at,
+        cancel_reason: row.cancel_reason,
+        moves: vec![],
+    }))
+}
+
+/// Commits what was done to a locked order, and counts it.
+pub(crate) async fn commit(tx: Transaction<'_, Postgres>, order: &Order) -> sqlx::Result<()> {
+    tx.commit().await?;
+    metrics::moved(order);
+    Ok(())
 }
 
 /// Moves a locked order, guarded by the status that it was found in, and wakes whoever waits for it.
@@ -35,7 +52,7 @@ pub(super) async fn set_status(tx: &mut PgConnection, order: &mut Order, status:
     if moved.rows_affected() != 1 {
         return Err(sqlx::Error::RowNotFound); // the row is locked and was read in this transaction
     }
-    metrics::moved(order.status, status);
+    order.moves.push((order.status, status));
     order.status = status;
     announce(tx, order.id).await
 }

@@ -24,13 +24,11 @@ pub async fn apply_intent(
     source: Source<'_>,
 ) -> Result<Applied, CompleteError> {
     let mut tx = pool.begin().await?;
-    let applied = order::book(&mut tx, order, report, source).await?;
-    if applied != Applied::UnknownOrder {
-        set_status(&mut tx, id, "processed", None, Some(order)).await?;
-        lease.complete(&mut tx).await?;
-        tx.commit().await?;
-    }
-    Ok(applied)
+    let Some(order) = order::book(&mut tx, order, report, source).await? else { return Ok(Applied::UnknownOrder) };
+    set_status(&mut tx, id, "processed", None, Some(order.id)).await?;
+    lease.complete(&mut tx).await?;
+    order::commit(tx, &order).await?;
+    Ok(Applied::To(order.status))
 }
 
 /// Files an event that is not for us, with the reason, and completes the job.

@@ -1,0 +1,149 @@
+//! What a variable's value may be. Each function says what is wrong with a value, never the value.
+
+use std::{fmt::Display, str::FromStr, time::Duration};
+
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use super::{MailTransport, Secret};
+
+pub(super) fn parsed<T: FromStr<Err: Display>>(value: &str) -> Result<T, String> {
+    value.parse().map_err(|e| format!("is not valid: {e}"))
+}
+
+pub(super) fn text(value: &str) -> Result<String, String> {
+    Ok(value.to_owned())
+}
+
+pub(super) fn switch(value: &str) -> Result<bool, String> {
+    match value {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".into()),
+    }
+}
+
+/// A length of time as a decimal number of units, fractions allowed; at least a millisecond, at most a century.
+pub(super) fn duration(unit: Duration) -> impl FnOnce(&str) -> Result<Duration, String> {
+    move |value| {
+        let number: f64 = value.parse().map_err(|_| "must be a number".to_owned())?;
+        let range = 0.001..=3.2e9;
+        let seconds = number * unit.as_secs_f64();
+        if range.contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err("is out of range".into()) }
+    }
+}
+
+pub(super) fn at_least<T: FromStr<Err: Display> + PartialOrd + Display>(
+    least: T,
+) -> impl FnOnce(&str) -> Result<T, String> {
+    move |value| {
+        let number: T = parsed(value)?;
+        if number >= least { Ok(number) } else { Err(format!("must be {least} or more")) }
+    }
+}
+
+/// One secret or several, comma-separated; each is checked.
+pub(super) fn secrets(check: impl Fn(&str) -> Result<(), String>) -> impl FnOnce(&str) -> Result<Vec<Secret>, String> {
+    move |value| value.split(',').map(|one| secret(&check)(one.trim())).collect()
+}
+
+/// A secret that is checked, and that nobody took over from an example.
+pub(super) fn secret(check: impl Fn(&str) -> Result<(), String>) -> impl FnOnce(&str) -> Result<Secret, String> {
+    move |value| {
+        check(value)?;
+        let lower = value.to_lowercase();
+        if ["change-me", "changeme", "change_me", "replace-me", "your-"].iter().any(|word| lower.contains(word)) {
+            return Err("still holds an example's value".into());
+        }
+        Ok(Secret::new(value))
+    }
+}
+
+/// The parse error of a URL may quote it, password and all: it isn't passed on.
+pub(super) fn database_url(value: &str) -> Result<PgConnectOptions, String> {
+    let url = Url::parse(value).map_err(|_| "must be a URL such as postgres://user@host/database".to_owned())?;
+    if !matches!(url.scheme(), "postgres" | "postgresql") {
+        return Err("must start with postgres://".into());
+    }
+    value.parse().map_err(|_| "is not a usable Postgres URL".to_owned())
+}
+
+pub(super) fn http_url(value: &str) -> Result<Url, String> {
+    match Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("must be an http:// or https:// URL".into()),
+    }
+}
+
+pub(super) fn mail_transport(value: &str) -> Result<MailTransport, String> {
+    const FORMS: &str = "must be smtp://host:port, smtps://user:password@host, or file:folder";
+    if let Some(folder) = value.strip_prefix("file:") {
+        let folder = folder.strip_prefix("//").unwrap_or(folder);
+        return if folder.is_empty() { Err(FORMS.into()) } else { Ok(MailTransport::Folder(folder.into())) };
+    }
+    match Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.has_host() => {
+            Ok(MailTransport::Smtp(Secret::new(value)))
+        }
+        _ => Err(FORMS.into()),
+    }
+}
+
+/// A first look, so that it is told with the other problems; the mail transport parses it.
+pub(super) fn mail_address(value: &str) -> Result<String, String> {
+    if value.contains('@') { text(value) } else { Err("must be shop@example.com or Name <shop@example.com>".into()) }
+}
+
+/// HS256 wants a key of at least the hash's size (RFC 7518, section 3.2), and one that nobody guesses.
+pub(super) fn strong(value: &str) -> Result<(), String> {
+    let mut distinct: Vec<u8> = value.bytes().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    match (value.len(), distinct.len()) {
+        (..32, _) => Err("must be at least 32 bytes long; make one with `openssl rand -hex 32`".into()),
+        (_, ..8) => Err("repeats too few characters; make one with `openssl rand -hex 32`".into()),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn starts_with(prefixes: &'static [&str]) -> impl Fn(&str) -> Result<(), String> {
+    move |value| {
+        // Stripe's keys are far longer; a prefix alone is a copy gone wrong.
+        if prefixes.iter().any(|prefix| value.strip_prefix(prefix).is_some_and(|rest| rest.len() >= 8)) {
+            Ok(())
+        } else {
+            Err(format!("must start with {} and be whole", prefixes.join(" or ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_and_example_secrets_are_refused() {
+        let example = "change-me-change-me-change-me-change-me-123";
+        for weak in ["", "short", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", example] {
+            assert!(secrets(strong)(weak).is_err(), "{weak:?} was taken");
+        }
+        assert!(secrets(strong)("0123456789abcdef0123456789abcdef, fedcba9876543210fedcba9876543210").is_ok());
+    }
+
+    #[test]
+    fn a_refusal_does_not_quote_the_value() {
+        let told = [
+            database_url("mysql://u:hunter2@h/d").err(),
+            database_url("postgres://u:hunter2@h:port/d").err(),
+            http_url("hunter2").err(),
+            mail_transport("imap://u:hunter2@h").err(),
+            secret(strong)("hunter2").err(),
+            secret(starts_with(&["sk_test_"]))("pk_test_hunter2").err(),
+            duration(Duration::from_secs(1))("hunter2").err(),
+        ];
+        for refusal in told {
+            let refusal = refusal.expect("none of them can be used");
+            assert!(!refusal.contains("hunter2"), "{refusal}");
+        }
+    }
+}
