@@ -4,7 +4,6 @@
 //! It holds no SQL, calls nothing outside the database, and keeps nothing that a second replica would need.
 
 mod access;
-mod conditional;
 mod extract;
 mod gate;
 mod ops;

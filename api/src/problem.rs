@@ -47,6 +47,7 @@ pub(crate) mod kinds {
         METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "method_not_allowed" "The path doesn't know this method"
         REQUEST_TIMEOUT REQUEST_TIMEOUT "request_timeout" "The request didn't arrive in time"
         REQUEST_IN_PROGRESS CONFLICT "request_in_progress" "The first request with this key still runs"
+        INSUFFICIENT_STOCK CONFLICT "insufficient_stock" "There is not enough stock"
         PRECONDITION_FAILED PRECONDITION_FAILED "precondition_failed" "It has changed since it was read"
         PAYLOAD_TOO_LARGE PAYLOAD_TOO_LARGE "payload_too_large" "The body is too large"
         UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body is not of a type that is read here"

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::id::UserId;
 
 /// Longest key, in bytes, as at Stripe (<https://docs.stripe.com/api/idempotent_requests>).
-pub const LONGEST_KEY: usize = 255;
+pub const MAX_KEY_LEN: usize = 255;
 
 /// One request under a client's key.
 #[derive(Clone, Debug)]

@@ -26,7 +26,7 @@ impl Money {
 }
 
 /// The largest amount that Stripe charges at once, in minor units (<https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>).
-pub const LARGEST_CHARGE: Money = Money(99_999_999);
+pub const MAX_CHARGE: Money = Money(99_999_999);
 
 /// A lower-case ISO 4217 code with two decimals or none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ const ZERO_DECIMAL: &[&str] =
 const THREE_DECIMAL: &[&str] = &["bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"];
 
 /// Smallest charge in minor units where it is not 50 (<https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>).
-const SMALLEST_CHARGES: &[(&str, i64)] = &[
+const MIN_CHARGES: &[(&str, i64)] = &[
     ("aed", 200),
     ("bgn", 100),
     ("czk", 1500),
@@ -80,7 +80,7 @@ impl Currency {
 
     /// The smallest amount that Stripe charges in this currency.
     pub fn smallest_charge(&self) -> Money {
-        Money(SMALLEST_CHARGES.iter().find(|(code, _)| *code == self.code()).map_or(50, |(_, least)| *least))
+        Money(MIN_CHARGES.iter().find(|(code, _)| *code == self.code()).map_or(50, |(_, least)| *least))
     }
 
     /// An amount as a person reads it: `12.34 USD`, `500 JPY`.

@@ -1,7 +1,7 @@
 //! The header `Idempotency-Key`: a client's promise that two requests with one key are one request.
 
 use axum::extract::FromRequestParts;
-use common::idempotency::{KeyedRequest, LONGEST_KEY};
+use common::idempotency::{KeyedRequest, MAX_KEY_LEN};
 use http::{HeaderName, request::Parts};
 
 use crate::problem::{Problem, kinds};
@@ -28,7 +28,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
         let malformed = || {
             Problem::new(
                 kinds::MALFORMED_REQUEST,
-                format!("`Idempotency-Key` must be one value of 1 to {LONGEST_KEY} visible ASCII characters."),
+                format!("`Idempotency-Key` must be one value of 1 to {MAX_KEY_LEN} visible ASCII characters."),
             )
         };
         let mut values = parts.headers.get_all(HEADER).iter();
@@ -37,7 +37,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             (Some(value), None) => {
                 let key = value.to_str().map_err(|_| malformed())?.trim();
                 let is_fit =
-                    (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+                    (1..=MAX_KEY_LEN).contains(&key.len()) && key.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
                 Some(key.to_owned()).filter(|_| is_fit).ok_or_else(malformed).map(Some)?
             }
             (Some(_), Some(_)) => return Err(malformed()),

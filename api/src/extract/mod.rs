@@ -2,6 +2,7 @@
 
 mod body;
 mod caller;
+mod conditional;
 mod key;
 mod page;
 mod path;
@@ -10,6 +11,7 @@ mod query;
 
 pub(crate) use body::{Body, NoMembers, OptionalBody, RawBody, not_null};
 pub(crate) use caller::{Admin, Caller, OptionalCaller};
+pub(crate) use conditional::{IfMatch, IfNoneMatch};
 pub(crate) use key::IdempotencyKey;
 pub(crate) use page::Paging;
 pub(crate) use path::PathId;

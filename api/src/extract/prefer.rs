@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, HeaderName, request::Parts};
 
 const HEADER: HeaderName = HeaderName::from_static("prefer");
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// What the client prefers.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Prefer {
             let (name, value) = preference.split(';').next()?.split_once('=')?;
             name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u64>())
         });
-        let wait = waits.next().and_then(Result::ok).map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT));
+        let wait = waits.next().and_then(Result::ok).map(|seconds| Duration::from_secs(seconds).min(MAX_WAIT));
         Self { wait }
     }
 }

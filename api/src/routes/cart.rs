@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     extract::{Body, Caller, IdempotencyKey, PathId},
-    problem::{Invalid, Kind, Problem},
+    problem::{Invalid, Problem, kinds},
     respond::replayed,
     state::AppState,
 };
@@ -81,15 +81,12 @@ fn quantity(number: i64) -> Result<Quantity, Problem> {
     invalid.field("/quantity", Quantity::try_from(number)).ok_or_else(|| invalid.into())
 }
 
-pub(super) const INSUFFICIENT_STOCK: Kind =
-    Kind::new(StatusCode::CONFLICT, "insufficient_stock", "There is not enough in stock");
-
 impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::NoSuchProduct | ChangeError::NoSuchItem => Self::not_found(),
             ChangeError::InsufficientStock { available } => {
-                Self::new(INSUFFICIENT_STOCK, format!("The cart may hold {available} of this at most."))
+                Self::new(kinds::INSUFFICIENT_STOCK, format!("The cart may hold {available} of this at most."))
                     .with("available", available)
             }
             ChangeError::TooMany => Self::invalid("/quantity", "would make more than 999 in the cart"),

@@ -13,10 +13,10 @@ use common::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
-use super::{cart::INSUFFICIENT_STOCK, orders::find};
+use super::orders::find;
 use crate::{
     extract::{Caller, IdempotencyKey, OptionalBody, Prefer, not_null},
-    problem::{Invalid, Kind, Problem},
+    problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
     state::AppState,
 };
@@ -93,7 +93,7 @@ impl From<PlaceError> for Problem {
                 Self::new(CART_EMPTY, "Put something into it first; another checkout may have taken it.")
             }
             PlaceError::InsufficientStock { lines, orders } => Self::new(
-                INSUFFICIENT_STOCK,
+                kinds::INSUFFICIENT_STOCK,
                 "See `lines` for what fell short, and `orders` for your own that hold some.",
             )
             .with("lines", lines)
@@ -108,7 +108,7 @@ impl From<PlaceError> for Problem {
             PlaceError::TotalOutOfRange { total, least } => {
                 let problem = Self::new(
                     TOTAL_OUT_OF_RANGE,
-                    format!("The total must be from {} to {} minor units.", least.0, common::money::LARGEST_CHARGE.0),
+                    format!("The total must be from {} to {} minor units.", least.0, common::money::MAX_CHARGE.0),
                 );
                 match total {
                     Some(total) => problem.with("total", total),

@@ -17,9 +17,9 @@ use http::StatusCode;
 use serde::Deserialize;
 
 use crate::{
-    conditional::{IfNoneMatch, tagged},
-    extract::{Caller, NoMembers, OptionalBody, Paging, PathId, Prefer, Query},
+    extract::{Caller, IfNoneMatch, NoMembers, OptionalBody, Paging, PathId, Prefer, Query},
     problem::{Invalid, Kind, Problem},
+    respond::tagged,
     state::AppState,
 };
 

@@ -18,10 +18,9 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    conditional::{IfMatch, IfNoneMatch, etag, tagged},
-    extract::{Admin, Body, IdempotencyKey, OptionalCaller, Paging, PathId, Query, not_null},
+    extract::{Admin, Body, IdempotencyKey, IfMatch, IfNoneMatch, OptionalCaller, Paging, PathId, Query, not_null},
     problem::{Invalid, Kind, Problem, kinds},
-    respond::replayed,
+    respond::{etag, replayed, tagged},
     state::AppState,
 };
 

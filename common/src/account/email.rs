@@ -13,9 +13,9 @@ pub struct Email(String);
 pub struct NotAnEmail;
 
 /// RFC 5321, section 4.5.3.1, and its erratum 1690.
-const LONGEST_ADDRESS: usize = 254;
-const LONGEST_LOCAL_PART: usize = 64;
-const LONGEST_LABEL: usize = 63;
+const MAX_ADDRESS: usize = 254;
+const MAX_LOCAL_PART: usize = 64;
+const MAX_LABEL: usize = 63;
 
 impl Email {
     /// Parses an address; blanks around it are taken off, its case is kept.
@@ -25,8 +25,8 @@ impl Email {
     pub fn parse(raw: &str) -> Result<Self, NotAnEmail> {
         let address = raw.trim();
         let (local, domain) = address.split_once('@').ok_or(NotAnEmail)?;
-        let local_is_fit = local.len() <= LONGEST_LOCAL_PART && local.split('.').all(is_atom);
-        if address.len() <= LONGEST_ADDRESS && local_is_fit && domain.split('.').all(is_label) {
+        let local_is_fit = local.len() <= MAX_LOCAL_PART && local.split('.').all(is_atom);
+        if address.len() <= MAX_ADDRESS && local_is_fit && domain.split('.').all(is_label) {
             Ok(Self(address.to_owned()))
         } else {
             Err(NotAnEmail)
@@ -51,7 +51,7 @@ fn is_atom(part: &str) -> bool {
 }
 
 fn is_label(part: &str) -> bool {
-    (1..=LONGEST_LABEL).contains(&part.len())
+    (1..=MAX_LABEL).contains(&part.len())
         && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         && !part.starts_with('-')
         && !part.ends_with('-')

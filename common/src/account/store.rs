@@ -15,7 +15,7 @@ pub(super) struct Credentials {
     pub(super) version: i32,
 }
 
-/// Inserts a user and tells it with its `token_version`; `None` where the e-mail is taken, perhaps by a transaction that this
+/// Inserts a user and returns it with its `token_version`; `None` where the e-mail is taken, perhaps by a transaction that this
 /// one waited for.
 pub(super) async fn insert_user(
     tx: &mut PgConnection,

@@ -13,7 +13,7 @@ pub struct NotASlug;
 
 const LONGEST: usize = 100;
 /// Leaves room for a suffix.
-const LONGEST_MADE: usize = 80;
+const MAX_MADE: usize = 80;
 
 impl Slug {
     /// Parses a slug.
@@ -40,7 +40,7 @@ impl Slug {
                 None => slug.push('-'),
             }
         }
-        slug.truncate(LONGEST_MADE); // ASCII only: no character is cut
+        slug.truncate(MAX_MADE); // ASCII only: no character is cut
         Self::parse(slug.trim_end_matches('-')).unwrap_or_else(|_| Self("product".into()))
     }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{ListProducts, Listing, NewProduct, Product, ProductStatus, Slug};
 use crate::{
     id::{ProductId, UserId},
-    money::{LARGEST_CHARGE, Money},
+    money::{MAX_CHARGE, Money},
 };
 
 /// A product's columns stand in many queries; each is checked at compile time all the same.
@@ -30,7 +30,7 @@ macro_rules! page {
     ($pool:expr, $wanted:expr, $order:tt, $value:expr, $id:expr) => {{
         let wanted = $wanted;
         let least = wanted.min_price.map_or(0, |price| price.money().0);
-        let most = wanted.max_price.map_or(LARGEST_CHARGE.0, |price| price.money().0);
+        let most = wanted.max_price.map_or(MAX_CHARGE.0, |price| price.money().0);
         let rows = i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1);
         match wanted.listing {
             Listing::Active => page!(@ $pool, "status = 'active'", $order, least, most, wanted.in_stock, rows, $value, $id),
@@ -139,8 +139,12 @@ pub(super) async fn update(tx: &mut PgConnection, product: &Product) -> sqlx::Re
     .await
 }
 
-/// Archives a product, and tells whether there is one; one that is archived already isn't touched.
-pub(super) async fn archive(pool: &PgPool, id: ProductId) -> sqlx::Result<bool> {
+/// Takes a product off the shelves, and tells whether there is one. Nothing is deleted: orders, and the ledger, name it. One
+/// that is archived already isn't touched.
+///
+/// # Errors
+/// The database's.
+pub async fn archive(pool: &PgPool, id: ProductId) -> sqlx::Result<bool> {
     let exists = sqlx::query_scalar!(
         r#"WITH archived AS (UPDATE products SET status = 'archived' WHERE id = $1 AND status = 'active')
            SELECT EXISTS (SELECT FROM products WHERE id = $1) AS "exists!""#,

@@ -1,6 +1,6 @@
 //! What a product's fields may be, parsed once at the edge.
 
-use crate::money::{LARGEST_CHARGE, Money};
+use crate::money::{MAX_CHARGE, Money};
 
 /// 1 to 200 characters in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Price {
     /// # Errors
     /// When it is negative, or more than can be charged.
     pub fn parse(minor_units: i64) -> Result<Self, NotAPrice> {
-        if (0..=LARGEST_CHARGE.0).contains(&minor_units) { Ok(Self(Money(minor_units))) } else { Err(NotAPrice) }
+        if (0..=MAX_CHARGE.0).contains(&minor_units) { Ok(Self(Money(minor_units))) } else { Err(NotAPrice) }
     }
 
     /// The amount.

@@ -16,7 +16,7 @@ use crate::{
     idempotency::{Claim, ClaimError, KeyedRequest},
     inventory::{self, Line, Reserved},
     jobs::{self, CreateIntent, ExpireOrder},
-    money::{Currency, LARGEST_CHARGE, Money},
+    money::{Currency, MAX_CHARGE, Money},
 };
 
 /// What is asked for.
@@ -173,7 +173,7 @@ fn total(reserved: &[Reserved], request: &PlaceOrder) -> Result<Money, PlaceErro
     let total = reserved.iter().try_fold(Money::ZERO, |sum, r| sum.checked_add(r.price.checked_mul(r.line.quantity)?));
     let least = request.currency.smallest_charge();
     let total = match total {
-        Some(total) if (least..=LARGEST_CHARGE).contains(&total) => total,
+        Some(total) if (least..=MAX_CHARGE).contains(&total) => total,
         total => return Err(PlaceError::TotalOutOfRange { total, least }),
     };
     match request.expected_total {

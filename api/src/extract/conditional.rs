@@ -1,34 +1,12 @@
-//! Conditional requests (RFC 9110, section 13): entity tags, `If-Match` and `If-None-Match`.
+//! Conditional requests (RFC 9110, section 13): `If-Match` and `If-None-Match`.
 
 use std::convert::Infallible;
 
-use axum::{
-    extract::FromRequestParts,
-    response::{IntoResponse as _, Response},
-};
+use axum::extract::FromRequestParts;
 use common::catalog::Precondition;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts};
-use serde::Serialize;
-use sha2::{Digest as _, Sha256};
+use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 
 use crate::problem::{Problem, kinds};
-
-/// The entity tag of a row's version.
-pub(crate) fn etag(version: i64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{version}\"")).expect("a quoted number is visible ASCII")
-}
-
-/// What no version stands for, tagged by all that is shown of it: 304 where the client has it already.
-pub(crate) fn tagged(shown: &impl Serialize, known: &IfNoneMatch) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(shown).map_err(|error| Problem::internal(&error))?;
-    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
-    let etag = HeaderValue::try_from(etag).map_err(|error| Problem::internal(&error))?;
-    if known.matches(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
-    }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(header::ETAG, etag), (header::CONTENT_TYPE, json)], body).into_response())
-}
 
 /// For which versions a change was made. Tags compare strongly: a weak one matches nothing.
 pub(crate) struct IfMatch(pub(crate) Precondition);
@@ -99,6 +77,7 @@ fn tags(headers: &HeaderMap, name: HeaderName) -> Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::respond::etag;
 
     fn read(value: &'static str) -> Tags {
         tags(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(value))]), header::IF_MATCH)
