@@ -3,12 +3,6 @@
 use std::{env, process::ExitCode};
 
 use common::config::{self, Environment, Program};
-use mimalloc::MiMalloc;
-
-/// Each password costs 19 MiB for a moment, on whichever thread is free. This allocator gives them back to the system; glibc's
-/// keeps them, for each thread.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match env::args().nth(1).as_deref() {

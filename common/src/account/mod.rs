@@ -4,6 +4,7 @@
 //! read from the user's row at each request, never from a token.
 
 mod admin;
+mod argon2id;
 mod email;
 mod login;
 mod password;

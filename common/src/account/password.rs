@@ -3,10 +3,12 @@
 use std::{fmt, sync::Arc, thread};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, Version,
+    Algorithm, Params, PasswordHash, Version,
     password_hash::{PasswordHasher as _, PasswordVerifier as _},
 };
 use tokio::sync::Semaphore;
+
+use super::argon2id::Argon2id;
 
 /// A password for an account, long enough and not too long. Whether it is well known is found when it is hashed.
 pub struct NewPassword(String);
@@ -39,7 +41,7 @@ const FIRST_GUESSES: u64 = 100_000;
 /// Hashes passwords and verifies them.
 #[derive(Debug)]
 pub struct Passwords {
-    argon2: Argon2<'static>,
+    argon2id: Argon2id,
     slots: Arc<Semaphore>,
     dummy: Arc<str>,
 }
@@ -61,10 +63,11 @@ impl Passwords {
     /// cores, so that a flood of logins leaves the other half to everything else.
     pub fn new() -> Self {
         let params = Params::new(19_456, 2, 1, None).expect("OWASP's figures are within argon2's limits");
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let argon2id = Argon2id::new(params);
         let cores = thread::available_parallelism().map_or(1, Into::into);
-        let dummy = argon2.hash_password(b"the password of nobody").expect("a machine without randomness can't run us");
-        Self { argon2, slots: Arc::new(Semaphore::new((cores / 2).max(1))), dummy: dummy.to_string().into() }
+        let dummy =
+            argon2id.hash_password(b"the password of nobody").expect("a machine without randomness can't run us");
+        Self { argon2id, slots: Arc::new(Semaphore::new((cores / 2).max(1))), dummy: dummy.to_string().into() }
     }
 
     /// The hash of a password, as a PHC string, unless the password is well known; `personal` are words of its user's,
@@ -73,24 +76,25 @@ impl Passwords {
     /// # Errors
     /// See [`HashError`].
     pub async fn hash(&self, password: NewPassword, personal: Vec<String>) -> Result<String, HashError> {
-        let argon2 = self.argon2.clone();
+        let argon2id = self.argon2id.clone();
         self.in_slot(move || {
             let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
             if zxcvbn::zxcvbn(&password.0, &personal).guesses() <= FIRST_GUESSES {
                 return Err(HashError::WellKnown);
             }
-            argon2.hash_password(password.0.as_bytes()).map(|hash| hash.to_string()).map_err(HashError::Failed)
+            argon2id.hash_password(password.0.as_bytes()).map(|hash| hash.to_string()).map_err(HashError::Failed)
         })
         .await
     }
 
     /// Whether this password has that hash. Without a hash the answer is no, after the same time.
     pub async fn verify(&self, password: String, hash: Option<String>) -> bool {
-        let argon2 = self.argon2.clone();
+        let argon2id = self.argon2id.clone();
         let dummy = self.dummy.clone();
         self.in_slot(move || {
             let known = hash.is_some();
-            let right = argon2.verify_password(password.as_bytes(), hash.as_deref().unwrap_or(&dummy)).is_ok();
+            let hash = PasswordHash::new(hash.as_deref().unwrap_or(&dummy));
+            let right = hash.is_ok_and(|hash| argon2id.verify_password(password.as_bytes(), &hash).is_ok());
             known && right
         })
         .await
@@ -99,7 +103,7 @@ impl Passwords {
     /// Whether a hash was made with other figures than those of today.
     pub fn is_outdated(&self, hash: &str) -> bool {
         let figures = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
-        let today = figures(self.argon2.params());
+        let today = figures(self.argon2id.params());
         !PasswordHash::new(hash).is_ok_and(|hash| {
             hash.algorithm == Algorithm::Argon2id.ident()
                 && hash.version == Some(Version::V0x13.into())
@@ -168,9 +172,12 @@ mod tests {
     #[test]
     fn hashes_with_other_figures_are_outdated() {
         let passwords = Passwords::new();
-        let weaker = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8_192, 1, 1, None).expect("allowed"));
+        let weaker = Argon2id::new(Params::new(8_192, 1, 1, None).expect("allowed"));
         let hash = weaker.hash_password(b"some password").expect("a hash").to_string();
         assert!(passwords.is_outdated(&hash));
+        assert!(
+            passwords.argon2id.verify_password(b"some password", &PasswordHash::new(&hash).expect("a hash")).is_ok()
+        );
         assert!(passwords.is_outdated("nonsense"));
     }
 }
