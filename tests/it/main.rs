@@ -8,6 +8,7 @@ mod cart;
 mod checkout;
 mod cli;
 mod idempotency;
+mod intents;
 mod metrics;
 mod orders;
 mod problems;

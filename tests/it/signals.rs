@@ -72,12 +72,7 @@ async fn what_is_for_operators_is_not_on_the_public_port() {
 
 /// Holds the next creation of an intent at Stripe; the fault that does so.
 async fn hold_creation(shop: &Shop) -> String {
-    let fault = json!({ "method": "POST", "path": "/v1/payment_intents", "hold": true, "times": 1 });
-    text(&shop.control().post("/faults", &fault).await.expect(200)["id"]).to_owned()
-}
-
-async fn wait_until_held(shop: &Shop, fault: &str) {
-    shop.control().get(&format!("/faults/{fault}/held?count=1&timeout_ms=10000")).await.expect(200);
+    shop.inject(&json!({ "method": "POST", "path": "/v1/payment_intents", "hold": true, "times": 1 })).await
 }
 
 #[tokio::test]
@@ -88,13 +83,13 @@ async fn an_api_that_is_told_to_stop_finishes_what_it_has_begun() {
     shopper.put_in_cart(&product, 1).await.expect(201);
     let fault = hold_creation(&shop).await;
     let asked = tokio::spawn(async move { shopper.check_out().await });
-    wait_until_held(&shop, &fault).await;
+    shop.wait_until_held(&fault).await;
 
     shop.api.ask_to_end();
     let address = shop.api.api;
     eventually("new connections are refused", async || TcpStream::connect(address).await.err().map(drop)).await;
     assert!(!asked.is_finished(), "the open request waits for its intent");
-    shop.control().delete(&format!("/faults/{fault}")).await;
+    shop.relieve(&fault).await;
     let order = asked.await.expect("it does not panic").expect(201);
     assert!(!text(&order["payment"]["client_secret"]).is_empty(), "{order}");
     assert_eq!(shop.api.exit_code().await, 0);
@@ -111,14 +106,14 @@ async fn a_worker_that_is_told_to_stop_finishes_its_job_and_takes_no_other() {
     let fault = hold_creation(&shop).await;
     first.put_in_cart(&product, 1).await.expect(201);
     let order = first.post("/checkout", &json!({})).await.expect(202);
-    wait_until_held(&shop, &fault).await;
+    shop.wait_until_held(&fault).await;
 
     shop.worker.ask_to_end();
     let log = || shop.worker.log().contains("no new jobs are taken").then_some(());
     eventually("it knows that it is to stop", async || log()).await;
     second.put_in_cart(&product, 1).await.expect(201);
     let left = second.post("/checkout", &json!({})).await.expect(202);
-    shop.control().delete(&format!("/faults/{fault}")).await;
+    shop.relieve(&fault).await;
     assert_eq!(shop.worker.exit_code().await, 0);
     assert_eq!(first.see(&order).await["status"], "awaiting_payment");
     assert_eq!(second.see(&left).await["status"], "pending");

@@ -70,6 +70,19 @@ pub async fn raise_generation(pool: &PgPool, wanted: &IntentToCreate) -> sqlx::R
     .map(|_| ())
 }
 
+/// Whose payment an intent is, if we know it. That counts for more than its metadata, which can be edited at Stripe.
+///
+/// # Errors
+/// The database's.
+pub async fn order_of(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Option<OrderId>> {
+    sqlx::query_scalar!(
+        r#"SELECT order_id AS "order_id: OrderId" FROM payment_intents WHERE stripe_id = $1"#,
+        stripe_id
+    )
+    .fetch_optional(pool)
+    .await
+}
+
 /// An intent that is to be canceled, because its order is being canceled or is so already.
 #[derive(Clone, Debug)]
 pub struct IntentToCancel {
@@ -142,7 +155,7 @@ pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentR
     .execute(&mut *tx)
     .await?;
     let others = sqlx::query!(
-        r#"SELECT coalesce(max(generation), 0) AS "newest!",
+        r#"SELECT coalesce(max(generation) FILTER (WHERE stripe_id IS NOT NULL), 0) AS "newest!",
                   coalesce(bool_or(status = 'succeeded' AND NOT duplicate AND id <> $2), false) AS "succeeded!"
            FROM payment_intents WHERE order_id = $1"#,
         order.id.0,

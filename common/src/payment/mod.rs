@@ -7,7 +7,7 @@ mod log;
 mod report;
 
 pub use intents::{
-    IntentToCancel, IntentToCreate, current_intent, intent_to_cancel, intent_to_create, raise_generation,
+    IntentToCancel, IntentToCreate, current_intent, intent_to_cancel, intent_to_create, order_of, raise_generation,
 };
 pub(crate) use intents::{cancelable, store};
 pub use log::{LogEntry, log};

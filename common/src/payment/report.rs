@@ -49,6 +49,16 @@ pub struct LastPaymentError {
     pub message: String,
 }
 
+impl LastPaymentError {
+    /// From what Stripe says; both parts may be missing, and it is a decline all the same.
+    pub fn new(code: Option<String>, message: Option<String>) -> Self {
+        Self {
+            code: code.unwrap_or_else(|| "declined".into()),
+            message: message.unwrap_or_else(|| "The payment was declined.".into()),
+        }
+    }
+}
+
 impl IntentStatus {
     /// Stripe's own word.
     pub fn as_str(&self) -> &str {
@@ -88,9 +98,9 @@ impl IntentReport {
             amount_received: Money(object["amount_received"].as_i64().unwrap_or(0).max(0)),
             currency: text(&object["currency"])?.to_lowercase(),
             client_secret: text(&object["client_secret"]),
-            last_error: text(&error["decline_code"]).or_else(|| text(&error["code"])).map(|code| LastPaymentError {
-                code,
-                message: text(&error["message"]).unwrap_or_else(|| "The payment was declined.".into()),
+            last_error: error.is_object().then(|| {
+                let code = ["decline_code", "code", "type"].into_iter().find_map(|name| text(&error[name]));
+                LastPaymentError::new(code, text(&error["message"]))
             }),
             generation: metadata["generation"].as_str().and_then(|g| g.parse().ok()),
         })
@@ -115,6 +125,19 @@ mod tests {
         assert_eq!(report.last_error.map(|e| e.code).as_deref(), Some("insufficient_funds"));
         assert_eq!(report.generation, Some(2));
         assert_eq!(report.amount_received, Money::ZERO);
+    }
+
+    #[test]
+    fn a_decline_without_a_code_is_a_decline() {
+        let mut object = json!({ "id": "pi_1", "status": "requires_payment_method", "amount": 1, "currency": "usd" });
+        for (error, code) in [(json!({}), "declined"), (json!({ "type": "card_error" }), "card_error")] {
+            object["last_payment_error"] = error;
+            let report = IntentReport::from_event_object(&object).expect("has all that is required");
+            assert_eq!(report.last_error.map(|e| e.code).as_deref(), Some(code));
+        }
+        object["last_payment_error"] = json!(null);
+        let report = IntentReport::from_event_object(&object).expect("has all that is required");
+        assert_eq!(report.last_error, None);
     }
 
     #[test]

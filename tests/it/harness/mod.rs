@@ -5,6 +5,7 @@
 mod buying;
 mod client;
 mod database;
+mod faults;
 mod ground;
 mod program;
 mod shape;
@@ -14,5 +15,5 @@ mod wait;
 pub(crate) use client::{Client, Reply, text};
 pub(crate) use database::{Database, Ended, url};
 pub(crate) use shape::{id, time};
-pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET};
+pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
 pub(crate) use wait::eventually;

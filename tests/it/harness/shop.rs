@@ -250,11 +250,11 @@ fn own((name, value): (&str, &str)) -> (String, String) {
 }
 
 /// The answer to a form that a browser sends to Stripe.
-pub(super) async fn send_form(client: &Client, path: &str, form: &[(&str, &str)]) -> Reply {
+pub(crate) async fn send_form(client: &Client, path: &str, form: &[(&str, &str)]) -> Reply {
     Reply::read(client.request(reqwest::Method::POST, path).form(form)).await
 }
 
 /// A member of an order's `payment`.
-pub(super) fn payment<'a>(order: &'a Value, member: &str) -> &'a str {
+pub(crate) fn payment<'a>(order: &'a Value, member: &str) -> &'a str {
     text(&order["payment"][member])
 }

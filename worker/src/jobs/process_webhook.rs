@@ -6,7 +6,7 @@ use common::{
     id::OrderId,
     jobs::ProcessWebhook,
     order::{Applied, Source},
-    payment::IntentReport,
+    payment::{self, IntentReport},
     webhook::{self, Inbound},
 };
 
@@ -15,6 +15,8 @@ use crate::{
     figures,
     runtime::{Job, JobError},
 };
+
+const UNKNOWN_ORDER: &str = "the intent names an order that we don't know";
 
 /// Applies the event.
 ///
@@ -39,11 +41,17 @@ pub async fn run(job: Job<ProcessWebhook>, state: Arc<State>) -> Result<(), JobE
 
 async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inbound) -> Result<(), JobError> {
     let object = &event.object;
-    let Some(named) = object["metadata"]["order_id"].as_str() else {
-        return ignore(job, state, event, "the intent names no order").await;
+    let known = match object["id"].as_str() {
+        Some(id) => payment::order_of(&state.pool, id).await?,
+        None => None,
     };
-    let Ok(order_id) = named.parse::<OrderId>() else {
-        return park(job, state, event, "the intent names an order that we don't know").await;
+    let order_id = match (known, object["metadata"]["order_id"].as_str()) {
+        (Some(order), _) => order,
+        (None, None) => return ignore(job, state, event, "the intent names no order").await,
+        (None, Some(named)) => match named.parse::<OrderId>() {
+            Ok(order) => order,
+            Err(_) => return park(job, state, event, UNKNOWN_ORDER).await,
+        },
     };
     // Success is final and applied as it comes. The order in which the others arrive proves nothing: Stripe is asked how the
     // intent stands now. So it is where we can't read the event: what it tells of our order must not be lost.
@@ -65,7 +73,7 @@ async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inboun
             settled(event, "processed");
             Ok(())
         }
-        Applied::UnknownOrder => park(job, state, event, "the intent names an order that we don't know").await,
+        Applied::UnknownOrder => park(job, state, event, UNKNOWN_ORDER).await,
     }
 }
 

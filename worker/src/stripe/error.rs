@@ -79,6 +79,8 @@ impl StripeError {
     pub fn verdict(&self) -> Verdict {
         let Self::Refused(refusal) = self else { return Verdict::Later };
         match refusal.status {
+            // The first try under this key still runs (`idempotency_key_in_use`): another key would make a second object.
+            409 | 429 => Verdict::Later,
             _ if refusal.kind.as_deref() == Some("idempotency_error") => Verdict::KeySpent,
             500.. if refusal.replayed => Verdict::KeySpent,
             401 | 403 => Verdict::OurConfiguration,
@@ -151,7 +153,7 @@ mod tests {
         for (status, kind) in [
             (500, Some("api_error")),
             (429, Some("invalid_request_error")),
-            (409, Some("idempotency_error2")),
+            (409, Some("idempotency_error")),
             (400, None),
             (502, None),
         ] {

@@ -112,11 +112,9 @@ fn under(key: String) -> RequestStrategy {
 }
 
 fn report(intent: PaymentIntent) -> IntentReport {
-    let last_error = intent.last_payment_error.map(|error| LastPaymentError {
-        code: (error.decline_code.clone())
-            .or_else(|| error.code.as_ref().map(|code| code.as_str().to_owned()))
-            .unwrap_or_else(|| error.type_.as_str().to_owned()),
-        message: error.message.clone().unwrap_or_else(|| "The payment was declined.".into()),
+    let last_error = intent.last_payment_error.map(|error| {
+        let code = error.code.map_or_else(|| error.type_.as_str().to_owned(), |code| code.as_str().to_owned());
+        LastPaymentError::new(Some(error.decline_code.unwrap_or(code)), error.message)
     });
     IntentReport {
         stripe_id: intent.id.to_string(),

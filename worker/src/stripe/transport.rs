@@ -109,13 +109,16 @@ impl StripeClient for Call<'_> {
     }
 }
 
+/// Longest wait that is granted: a job that is put off for a day is as good as lost.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+
 fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Refusal {
-    let retry_after = text(headers, RETRY_AFTER.as_str()).and_then(|s| s.parse().ok()).map(Duration::from_secs);
+    let retry_after = text(headers, RETRY_AFTER.as_str()).and_then(|s| s.parse().ok());
     Refusal {
         status: status.as_u16(),
         request_id: text(headers, "request-id"),
         replayed: text(headers, "idempotent-replayed").as_deref() == Some("true"),
-        retry_after,
+        retry_after: retry_after.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER)),
         ..Refusal::default()
     }
     .with_body(body)

@@ -1,0 +1,88 @@
+//! One order, one intent: whatever becomes of the calls that create it, and whatever its metadata say.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Shop, eventually, payment, send_form, text};
+
+/// All intents at Stripe.
+async fn intents(shop: &Shop) -> Vec<Value> {
+    let stripe = shop.stripe_api().with_token("sk_test_simulator");
+    stripe.get("/v1/payment_intents?limit=100").await.expect(200)["data"].as_array().expect("a list").clone()
+}
+
+#[tokio::test]
+async fn a_try_whose_first_one_still_runs_at_stripe_makes_no_second_intent() {
+    let shop = Shop::with(&[("STRIPE_TIMEOUT_SECONDS", "0.5")]).await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    let held = json!({ "method": "POST", "path": "/v1/payment_intents", "at": "before", "hold": true, "times": 1 });
+    let held = shop.inject(&held).await;
+    shopper.put_in_cart(&product, 1).await.expect(201);
+    let order = shopper.post("/checkout", &json!({})).await.expect(202);
+    let in_use =
+        "SELECT count(*) FROM payment_logs WHERE operation = 'create_intent' AND error_type = 'idempotency_error'";
+    eventually("the second try met the first one", async || (shop.count(in_use).await > 0).then_some(())).await;
+    assert_eq!(intents(&shop).await.len(), 0);
+
+    shop.relieve(&held).await;
+    let order = shopper.wait_for(&order, "awaiting_payment").await;
+    shop.pay(&shopper, &order).await;
+    assert_eq!(intents(&shop).await.len(), 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_intent_of_an_earlier_try_that_turns_up_late_can_be_paid() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    // The first key is spent on an error, and nothing is found; the second try is held.
+    let path = "/v1/payment_intents";
+    let spent = json!({ "kind": "status", "status": 500, "saved": true });
+    shop.inject(&json!({ "method": "POST", "path": path, "at": "before", "times": 1, "answer": spent })).await;
+    let held = json!({ "method": "POST", "path": path, "at": "before", "skip": 1, "times": 1, "hold": true });
+    let held = shop.inject(&held).await;
+    shopper.put_in_cart(&product, 1).await.expect(201);
+    let order = shopper.post("/checkout", &json!({})).await.expect(202);
+    shop.wait_until_held(&held).await;
+
+    let stripe = shop.stripe_api().with_token("sk_test_simulator");
+    let late = [
+        ("amount", "500"),
+        ("currency", "usd"),
+        ("automatic_payment_methods[enabled]", "true"),
+        ("metadata[order_id]", text(&order["id"])),
+        ("metadata[generation]", "1"),
+    ];
+    let late = send_form(&stripe, path, &late).await.expect(200);
+    let declined = [("payment_method", "pm_card_visa_chargeDeclined"), ("return_url", "https://shop.example/back")];
+    send_form(&stripe, &format!("{path}/{}/confirm", text(&late["id"])), &declined).await.expect(402);
+    let order = shopper.wait_for(&order, "payment_failed").await;
+    assert_eq!(payment(&order, "intent_id"), text(&late["id"]));
+    shop.pay(&shopper, &order).await;
+
+    shop.relieve(&held).await;
+    shop.settle().await;
+    assert_eq!(shopper.see(&order).await["status"], "paid");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_intent_belongs_to_the_order_that_it_was_made_for_whatever_its_metadata_say() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 9).await;
+    let (shopper, other) = (shop.shopper().await, shop.shopper().await);
+    let (order, others) = (shop.order(&shopper, &product, 1).await, shop.order(&other, &product, 1).await);
+    for order_id in [text(&others["id"]), "", "nonsense"] {
+        let path = format!("/payment_intents/{}", payment(&order, "intent_id"));
+        shop.control().post(&path, &json!({ "metadata": { "order_id": order_id } })).await.expect(200);
+        shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
+        shop.settle().await;
+        assert_eq!(other.see(&others).await["status"], "awaiting_payment");
+        assert_eq!(shopper.see(&order).await["status"], "payment_failed");
+    }
+    shop.pay(&shopper, &order).await;
+    assert_eq!(other.see(&others).await["status"], "awaiting_payment");
+    assert_eq!(shop.count("SELECT count(*) FROM webhook_logs WHERE status NOT IN ('processed', 'ignored')").await, 0);
+    shop.finish().await;
+}
