@@ -6,12 +6,10 @@
 use std::{borrow::Cow, error::Error, fmt::Display};
 
 use axum::response::{IntoResponse, Response};
-use common::{db, idempotency::ClaimError, page::BadCursor};
+use common::{db, idempotency::ClaimError, page::BadCursor, request_id};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-use crate::request_id;
 
 /// A kind of problem, which clients tell by its `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,20 +1,20 @@
 //! The request's id: in each answer, each log line, and each job that follows from the request.
 
 use axum::{extract::Request, middleware::Next, response::Response};
-use common::jobs;
+use common::request_id;
 use http::{HeaderName, HeaderValue};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
-const LONGEST: usize = 128;
+const MAX_LEN: usize = 128;
 
 /// Takes the client's own id if it is sane, else makes one; runs the request on its behalf.
 pub(crate) async fn keep_or_make(request: Request, next: Next) -> Response {
     let id = request.headers().get(HEADER).and_then(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
     let header = HeaderValue::from_str(&id).expect("sane ids and UUIDs are visible ASCII");
     let span = tracing::info_span!("request", request_id = id);
-    let mut response = jobs::with_request_id(Some(id), next.run(request).instrument(span)).await;
+    let mut response = request_id::scope(Some(id), next.run(request).instrument(span)).await;
     response.headers_mut().insert(HEADER, header);
     response
 }
@@ -22,10 +22,5 @@ pub(crate) async fn keep_or_make(request: Request, next: Next) -> Response {
 /// An id that can be logged and sent back: 1 to 128 characters of visible ASCII.
 fn sane(header: &HeaderValue) -> Option<&str> {
     let id = header.to_str().ok()?;
-    ((1..=LONGEST).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())).then_some(id)
-}
-
-/// The id of the request that is being answered.
-pub(crate) fn current() -> Option<String> {
-    jobs::request_id()
+    ((1..=MAX_LEN).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())).then_some(id)
 }

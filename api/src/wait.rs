@@ -9,14 +9,16 @@ use std::{
     time::Duration,
 };
 
-use common::{id::OrderId, order::CHANGES};
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use common::{
+    id::OrderId,
+    listen::{Heard, listen},
+    order::CHANGES,
+};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::{sync::Notify, time::Instant};
 
 /// How long a waiter trusts the notifications.
 const POLL: Duration = Duration::from_secs(1);
-/// Pause before the listener is set up again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Those who wait, by order.
 #[derive(Clone, Debug, Default)]
@@ -54,31 +56,26 @@ impl Waiters {
 
     /// Listens for ever. While it can't, the waiters live on their polling.
     pub(crate) async fn listen(self, options: PgConnectOptions) {
-        loop {
-            if let Err(error) = self.listen_until_lost(&options).await {
+        // A connection of its own: it must never be one that requests compete for.
+        let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).connect_lazy_with(options);
+        let hear = |heard: Heard<'_>| match heard {
+            Heard::Connected => self.ring_all(),
+            Heard::Notified(order) => order.parse().into_iter().for_each(|order| self.ring(order)),
+            Heard::Lost(error) => {
                 tracing::warn!(%error, "can't listen for changes of orders; those who wait poll for them");
             }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn listen_until_lost(&self, options: &PgConnectOptions) -> sqlx::Result<()> {
-        // A connection of its own: it must never be one that requests compete for.
-        let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).connect_lazy_with(options.clone());
-        let mut listener = PgListener::connect_with(&own).await?;
-        listener.listen(CHANGES).await?;
-        while let Some(notification) = listener.try_recv().await? {
-            if let Ok(order) = notification.payload().parse() {
-                self.ring(order);
-            }
-        }
-        Ok(())
+        };
+        listen(&own, CHANGES, hear).await;
     }
 
     fn ring(&self, order: OrderId) {
         if let Some(bell) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&order) {
             bell.notify_waiters();
         }
+    }
+
+    fn ring_all(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(|bell| bell.notify_waiters());
     }
 }
 

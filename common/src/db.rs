@@ -1,9 +1,10 @@
 //! The way to Postgres: the pool, the migrations, and which database errors are worth another try.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use sqlx::{
     PgPool,
+    migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -11,6 +12,8 @@ use crate::money::Currency;
 
 /// How long a caller waits for a free connection before it is told that the shop is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause between two looks at a database that can't be used yet.
+const RETRY: Duration = Duration::from_millis(200);
 
 /// A pool that connects when it is first used, so that a process can start, and tell that it isn't ready, without its
 /// database.
@@ -26,7 +29,7 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 pub enum SchemaError {
     /// The migrations failed, or the database holds some that this program doesn't know.
     #[error("the database could not be migrated")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[from] MigrateError),
     /// The database did not answer.
     #[error("the database did not answer")]
     Database(#[from] sqlx::Error),
@@ -43,6 +46,17 @@ pub enum SchemaError {
     NotMigrated,
 }
 
+impl SchemaError {
+    /// Whether it may well be gone when one looks again.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Database(error) | Self::Migrate(MigrateError::Execute(error)) => is_unavailable(error),
+            Self::NotMigrated => true,
+            Self::Migrate(_) | Self::OtherCurrency { .. } => false,
+        }
+    }
+}
+
 /// Brings the schema up to date and writes the shop's currency if this is the first time. Processes that do this at once
 /// take turns.
 pub async fn migrate(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
@@ -52,6 +66,28 @@ pub async fn migrate(pool: &PgPool, currency: Currency) -> Result<(), SchemaErro
         .execute(pool)
         .await?;
     check(pool, currency).await
+}
+
+/// Waits until the database can be used: until it answers, and is migrated, by us if `migrate` says so, else by somebody else.
+///
+/// # Errors
+/// What waiting doesn't mend: a wrong password, no such database, another currency, a migration that fails.
+pub async fn wait_until_usable(pool: &PgPool, currency: Currency, migrate: bool) -> Result<(), SchemaError> {
+    let mut told = String::new();
+    loop {
+        let outcome = if migrate { self::migrate(pool, currency).await } else { check(pool, currency).await };
+        match outcome {
+            Err(error) if error.may_pass() => {
+                let what = error.to_string();
+                if what != told {
+                    tracing::warn!(error = &error as &dyn Error, "waiting for the database");
+                    told = what;
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Checks that the schema is at least as new as this program and that the shop's currency is the configured one. A newer

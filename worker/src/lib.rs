@@ -5,4 +5,7 @@ pub mod jobs;
 pub mod ops;
 pub mod runtime;
 pub mod smtp;
+mod startup;
 pub mod stripe;
+
+pub use startup::run;

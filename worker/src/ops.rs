@@ -1,16 +1,20 @@
-//! The listener for operators: metrics and health, on an address that is never public.
+//! The listener for operators: metrics and health, on an address that is never public. It answers as the API's does.
 
-use std::{future::IntoFuture as _, net::SocketAddr, time::Duration};
+use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::State,
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::IntoResponse,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
     routing::get,
 };
 use common::{db, money::Currency};
 use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{figures::POOL_CONNECTIONS, runtime::Listening};
@@ -18,36 +22,30 @@ use crate::{figures::POOL_CONNECTIONS, runtime::Listening};
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
-#[derive(Clone)]
-struct Shared {
-    pool: PgPool,
-    currency: Currency,
-    metrics: PrometheusHandle,
-    listening: Listening,
+/// What the answers are made of.
+pub(crate) struct Shared {
+    pub(crate) pool: PgPool,
+    pub(crate) currency: Currency,
+    pub(crate) metrics: PrometheusHandle,
+    pub(crate) listening: Listening,
 }
 
 /// Serves `/metrics`, `/health/live` and `/health/ready` until the process ends.
 ///
 /// # Errors
 /// When the address can't be listened on.
-pub async fn serve(
-    addr: SocketAddr,
-    pool: PgPool,
-    currency: Currency,
-    metrics: PrometheusHandle,
-    listening: Listening,
-) -> std::io::Result<()> {
+pub(crate) async fn serve(addr: SocketAddr, shared: Arc<Shared>) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(addr).await?;
     let router = Router::new()
         .route("/metrics", get(render))
-        .route("/health/live", get(async || "ok\n"))
+        .route("/health/live", get(async || Json(json!({ "status": "live" }))))
         .route("/health/ready", get(ready))
-        .with_state(Shared { pool, currency, metrics, listening });
+        .with_state(shared);
     tokio::spawn(axum::serve(listener, router).into_future());
     Ok(())
 }
 
-async fn render(State(shared): State<Shared>) -> impl IntoResponse {
+async fn render(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let idle = u32::try_from(shared.pool.num_idle()).unwrap_or(u32::MAX);
     let size = shared.pool.size();
     metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
@@ -55,10 +53,28 @@ async fn render(State(shared): State<Shared>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
 }
 
-async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+/// Jobs can be run: the database is there, its schema and its currency are right, and new jobs are heard of as they come.
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     match tokio::time::timeout(READY_TIMEOUT, db::check(&shared.pool, shared.currency)).await {
-        Ok(Ok(())) if shared.listening.is_on() => (StatusCode::OK, "ready\n"),
-        Ok(Ok(())) => (StatusCode::SERVICE_UNAVAILABLE, "new jobs are not heard of as they come\n"),
-        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database is not ready\n"),
+        Ok(Ok(())) if shared.listening.is_on() => Json(json!({ "status": "ready" })).into_response(),
+        Ok(Ok(())) => not_ready("New jobs are not heard of; they are looked for each second."),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            not_ready("The database can't be used now.")
+        }
+        Err(_) => not_ready("The database doesn't answer in time."),
     }
+}
+
+/// A problem (RFC 9457), as the API tells it.
+fn not_ready(detail: &str) -> Response {
+    let problem = json!({
+        "type": "urn:kassa:problem:unavailable",
+        "title": "The worker can't run jobs now",
+        "status": 503,
+        "detail": detail,
+        "code": "unavailable",
+    });
+    let headers = [(CONTENT_TYPE, "application/problem+json"), (RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers, problem.to_string()).into_response()
 }

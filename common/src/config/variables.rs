@@ -13,6 +13,17 @@ pub enum Program {
     Operator,
 }
 
+impl Program {
+    /// What it is called at the shell.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Api => "kassa-api",
+            Self::Worker => "kassa-worker",
+            Self::Operator => "kassa",
+        }
+    }
+}
+
 /// One environment variable.
 #[derive(Debug)]
 pub struct Variable {

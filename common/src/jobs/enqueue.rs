@@ -5,8 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{origin::request_id, payload::Payload};
+use super::payload::Payload;
 use crate::id::JobId;
+use crate::request_id;
 
 /// Workers LISTEN here; a notification's payload is the queue's name. One that gets lost costs the time until the next poll.
 pub const CHANNEL: &str = "jobs";
@@ -64,7 +65,7 @@ async fn insert<P: Payload>(conn: &mut PgConnection, payload: &P, when: When) ->
         at,
         after,
         payload.dedupe_key(),
-        request_id(),
+        request_id::current(),
         CHANNEL,
     )
     .fetch_optional(conn)

@@ -17,7 +17,6 @@ mod death;
 mod enqueue;
 mod lease;
 mod list;
-mod origin;
 mod payload;
 mod queue;
 
@@ -25,6 +24,5 @@ pub use death::on_death;
 pub use enqueue::{CHANNEL, enqueue, enqueue_at, enqueue_in};
 pub use lease::{CompleteError, Lease};
 pub use list::{Filter, Listed, State, Tally, UnknownState, has_live, list, tally};
-pub use origin::{request_id, with_request_id};
 pub use payload::{CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, SendEmail};
 pub use queue::{GivesUp, Queue};

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Actor;
-use crate::{id::OrderId, jobs};
+use crate::{id::OrderId, request_id};
 
 /// Adds an entry in the caller's transaction. `kind` is a permanent name such as `order.placed`; `data` holds ids and figures,
 /// no addresses or secrets.
@@ -20,7 +20,7 @@ pub async fn record(tx: &mut PgConnection, order: OrderId, kind: &str, actor: Ac
         kind,
         actor.label(),
         data,
-        jobs::request_id(),
+        request_id::current(),
     )
     .execute(tx)
     .await

@@ -3,7 +3,10 @@
 use std::{any::Any, time::Duration};
 
 use anyhow::anyhow;
-use common::jobs::{Lease, Payload, with_request_id};
+use common::{
+    jobs::{Lease, Payload},
+    request_id,
+};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
@@ -41,7 +44,7 @@ where
     let lease = assignment.lease.clone();
     let job = Job { payload, lease, age: assignment.age(), failures: assignment.failures };
     // The handler is called inside, so that a panic before its first await is caught as well.
-    let work = with_request_id(assignment.request_id.clone(), async move { handler(job).await });
+    let work = request_id::scope(assignment.request_id.clone(), async move { handler(job).await });
     let mut task = tokio::spawn(work.instrument(assignment.span.clone()));
     let limit = assignment.queue.time_limit();
     let setback = tokio::select! {

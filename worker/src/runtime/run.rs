@@ -124,7 +124,7 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         let queues = self.queues;
         let drained = async {
             shutdown.await;
-            tracing::info!("stopping: no more jobs are taken");
+            tracing::info!("stopping: no new jobs are taken, those that run are finished");
             stop.cancel();
             let idle = futures::future::join_all(queues.iter().map(Slots::all_free));
             if tokio::time::timeout(DRAIN, idle).await.is_err() {

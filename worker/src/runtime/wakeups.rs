@@ -6,17 +6,15 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use common::jobs::CHANNEL;
-use sqlx::postgres::PgListener;
+use common::{
+    jobs::CHANNEL,
+    listen::{Heard, listen},
+};
 use tokio::sync::Notify;
 
 use super::database::Database;
-
-/// Pause before the listener is set up again.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether the process hears of new jobs as they come.
 #[derive(Clone, Debug, Default)]
@@ -53,30 +51,14 @@ impl Wakeups {
 
     /// Listens for ever. While it can't, the queues live on their polling.
     pub(super) async fn listen(self, database: Database) {
-        loop {
-            let lost = self.listen_until_lost(&database).await;
-            self.listening.set(false);
-            if let Err(error) = lost {
-                tracing::warn!(error = %error, "can't listen for new jobs; polling for them");
+        let hear = |heard: Heard<'_>| {
+            self.listening.set(!matches!(heard, Heard::Lost(_)));
+            match heard {
+                Heard::Connected => self.bells.values().for_each(|bell| bell.notify_one()),
+                Heard::Notified(queue) => self.bells.get(queue).into_iter().for_each(|bell| bell.notify_one()),
+                Heard::Lost(error) => tracing::warn!(%error, "can't listen for new jobs; polling for them"),
             }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn listen_until_lost(&self, database: &Database) -> sqlx::Result<()> {
-        let mut listener = PgListener::connect_with(database.pool()).await?;
-        listener.listen(CHANNEL).await?;
-        self.listening.set(true);
-        self.ring_all(); // for what was missed
-        while let Some(notification) = listener.try_recv().await? {
-            if let Some(bell) = self.bells.get(notification.payload()) {
-                bell.notify_one();
-            }
-        }
-        Ok(())
-    }
-
-    fn ring_all(&self) {
-        self.bells.values().for_each(|bell| bell.notify_one());
+        };
+        listen(database.pool(), CHANNEL, hear).await;
     }
 }

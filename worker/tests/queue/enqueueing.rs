@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use common::jobs::{self, Filter, Payload as _, State, with_request_id};
+use common::{
+    jobs::{self, Filter, Payload as _, State},
+    request_id,
+};
 
 use crate::support::{Lab, Probe, What};
 
@@ -84,7 +87,7 @@ async fn a_job_that_nobody_was_told_of_is_found_by_polling() {
 async fn a_request_is_remembered_by_its_jobs_and_theirs() {
     let lab = Lab::new().await;
     let worker = lab.work();
-    with_request_id(Some("req-1".into()), lab.enqueue(What::EnqueueAnother)).await;
+    request_id::scope(Some("req-1".into()), lab.enqueue(What::EnqueueAnother)).await;
     lab.until("SELECT count(*) = 2 AND every(request_id = 'req-1') FROM jobs").await;
     worker.ended().await;
 }

@@ -1,0 +1,64 @@
+//! From the configuration to a running worker, and from a signal to its end.
+
+use std::{pin::pin, sync::Arc};
+
+use anyhow::Context as _;
+use common::{config, db, mail::Sender, order, program, telemetry};
+
+use crate::{
+    figures,
+    jobs::{self, State},
+    ops,
+    runtime::Runtime,
+    smtp::Mailer,
+    stripe::Stripe,
+};
+
+/// Runs jobs until SIGTERM or SIGINT, then finishes those that run.
+///
+/// # Errors
+/// When an address is taken, the way to Stripe or of mails can't be set up, or the database is one that this program can't work
+/// with: of another currency, say. A database that merely doesn't answer, or is not migrated yet, is waited for.
+pub async fn run(config: config::Worker) -> anyhow::Result<()> {
+    telemetry::log_to_stderr(&config.log, config.log_format)?;
+    let metrics = telemetry::record_metrics()?;
+    figures::describe();
+    order::describe_metrics();
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("TLS was set up twice"))?;
+    let mut stopped = pin!(program::told_to_stop()?);
+
+    let pool = db::pool(config.database.options.clone(), config.database.max_connections);
+    let state = State {
+        pool: pool.clone(),
+        stripe: Stripe::new(&config.stripe).context("the HTTP client can't be set up")?,
+        livemode: config.stripe.livemode(),
+        mailer: Mailer::new(&config)?,
+        sender: Sender {
+            store_name: config.store_name.clone(),
+            public_url: config.public_url.clone(),
+            currency: config.currency,
+        },
+        limits: config.jobs,
+    };
+    let runtime = Runtime::new(&pool, config.jobs, config.concurrency, state)
+        .register(jobs::create_intent::run)
+        .register(jobs::cancel_intent::run)
+        .register(jobs::process_webhook::run)
+        .register(jobs::decrement::run)
+        .register(jobs::expire::run)
+        .register(jobs::send_email::run);
+    let shared = ops::Shared { pool: pool.clone(), currency: config.currency, metrics, listening: runtime.listening() };
+    ops::serve(config.metrics_addr, Arc::new(shared))
+        .await
+        .with_context(|| format!("METRICS_ADDR: can't listen on {}", config.metrics_addr))?;
+    tracing::info!(metrics_addr = %config.metrics_addr, "listening");
+
+    tokio::select! {
+        usable = db::wait_until_usable(&pool, config.currency, false) => usable.context("the database can't be used")?,
+        () = &mut stopped => return Ok(()),
+    }
+    tracing::info!(concurrency = config.concurrency, "ready for jobs");
+    runtime.run_until(stopped).await?;
+    tracing::info!("stopped: no job is running");
+    Ok(())
+}
