@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Shop, eventually, payment, send_form, text};
+use crate::harness::{Client, Shop, eventually, payment, send_form, text};
 
 /// All intents at Stripe.
 async fn intents(shop: &Shop) -> Vec<Value> {
@@ -84,5 +84,52 @@ async fn an_intent_belongs_to_the_order_that_it_was_made_for_whatever_its_metada
     shop.pay(&shopper, &order).await;
     assert_eq!(other.see(&others).await["status"], "awaiting_payment");
     assert_eq!(shop.count("SELECT count(*) FROM webhook_logs WHERE status NOT IN ('processed', 'ignored')").await, 0);
+    shop.finish().await;
+}
+
+/// Asserts that the shop's one order ended for this reason: nothing is held, and the shopper was told.
+async fn ended(shop: &Shop, shopper: &Client, order: &Value, product: &Value, reason: &str) {
+    shopper.wait_for(order, "canceled").await;
+    shop.settle().await;
+    assert_eq!(shop.stock(product).await, (1, 1));
+    let told =
+        format!("SELECT count(*) FROM order_events WHERE kind = 'order.canceled' AND data->>'reason' = '{reason}'");
+    assert_eq!(shop.count(&told).await, 1);
+    let mails = shop.mails(&shopper.email, 1).await;
+    assert!(mails.len() == 1 && mails[0].0.contains("canceled"), "{mails:?}");
+}
+
+#[tokio::test]
+async fn an_intent_that_is_canceled_at_stripe_cancels_its_order() {
+    let shop = Shop::start().await;
+    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
+    let order = shop.order(&shopper, &product, 1).await;
+    let stripe = shop.stripe_api().with_token("sk_test_simulator");
+    let path = format!("/v1/payment_intents/{}/cancel", payment(&order, "intent_id"));
+    send_form(&stripe, &path, &[]).await.expect(200);
+    ended(&shop, &shopper, &order, &product, "intent_canceled").await;
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_that_stripe_refuses_is_canceled_and_one_that_is_only_answered_badly_is_not() {
+    let shop = Shop::start().await;
+    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
+    // Our key, our haste, and somebody's proxy are not the order's fault.
+    let error = |kind: &str| json!({ "error": { "type": kind, "message": "No." } });
+    for answer in [
+        json!({ "kind": "status", "status": 401, "body": error("invalid_request_error") }),
+        json!({ "kind": "status", "status": 429, "body": error("invalid_request_error") }),
+        json!({ "kind": "html", "status": 400 }),
+        json!({ "kind": "status", "status": 400, "body": error("invalid_request_error") }),
+    ] {
+        let path = "/v1/payment_intents";
+        shop.inject(&json!({ "method": "POST", "path": path, "at": "arrival", "times": 1, "answer": answer })).await;
+    }
+    shopper.put_in_cart(&product, 1).await.expect(201);
+    let order = shopper.post("/checkout", &json!({})).await.expect(202);
+    ended(&shop, &shopper, &order, &product, "refused").await;
+    let asked = "SELECT count(*) FROM payment_logs WHERE operation = 'create_intent' AND outcome = 'error'";
+    assert_eq!(shop.count(asked).await, 4);
     shop.finish().await;
 }

@@ -16,5 +16,6 @@ mod products;
 mod purchase;
 mod races;
 mod signals;
+mod startup;
 mod verify;
 mod webhooks;

@@ -18,7 +18,7 @@ pub(crate) struct Database {
     ground: &'static Ground,
 }
 
-/// How `kassa` ended.
+/// How a program ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: i32,
@@ -68,16 +68,27 @@ impl Database {
 
     /// Runs `kassa` on it with some settings of its own, of which `DATABASE_URL` may be one, and with an input.
     pub(crate) async fn kassa_with(&self, arguments: &[&str], settings: &[(&str, &str)], input: &str) -> Ended {
-        let mut command = Command::new(self.ground.programs().join("kassa"));
+        self.program("kassa", arguments, settings, input).await
+    }
+
+    /// Runs one of the programs on it, until it ends by itself.
+    pub(crate) async fn program(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+        input: &str,
+    ) -> Ended {
+        let mut command = Command::new(self.ground.programs().join(name));
         command.args(arguments).env_clear().env("DATABASE_URL", url(&self.options())).envs(settings.iter().copied());
         command.current_dir(std::env::temp_dir()); // no .env of the developer's
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut kassa = command.spawn().expect("kassa was built");
-        let mut stdin = kassa.stdin.take().expect("it is piped");
+        let mut program = command.spawn().expect("it was built");
+        let mut stdin = program.stdin.take().expect("it is piped");
         let _ended_unread = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
-        let output = kassa.wait_with_output().await.expect("it can be waited for");
-        let text = |bytes| String::from_utf8(bytes).expect("kassa prints text");
+        let output = program.wait_with_output().await.expect("it can be waited for");
+        let text = |bytes| String::from_utf8(bytes).expect("it prints text");
         let code = output.status.code().expect("nobody kills it");
         Ended { code, out: text(output.stdout), err: text(output.stderr) }
     }

@@ -1,0 +1,75 @@
+//! Programs that cannot start: they say why, once, and end with a code that tells whose fault it is.
+
+use crate::harness::{Database, JWT_SECRET};
+
+const PROGRAMS: [&str; 2] = ["kassa-api", "kassa-worker"];
+
+/// All that either program must be told.
+const SETTINGS: [(&str, &str); 9] = [
+    ("API_ADDR", "127.0.0.1:0"),
+    ("METRICS_ADDR", "127.0.0.1:0"),
+    ("JWT_SECRET", JWT_SECRET),
+    ("STRIPE_API_BASE", "http://127.0.0.1:9"),
+    ("STRIPE_SECRET_KEY", "sk_test_simulator"),
+    ("STRIPE_PUBLISHABLE_KEY", "pk_test_simulator"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_of_the_tests"),
+    ("MAIL_URL", "smtp://127.0.0.1:9"),
+    ("MAIL_FROM", "shop@kassa.example"),
+];
+
+#[tokio::test]
+async fn all_that_is_wrong_with_the_configuration_is_said_at_once_without_its_values() {
+    let database = Database::migrated().await;
+    for program in PROGRAMS {
+        let missing = database.program(program, &[], &[("DATABASE_URL", "")], "").await;
+        let own = if program == "kassa-api" { "JWT_SECRET" } else { "MAIL_FROM" };
+        for name in ["DATABASE_URL", own] {
+            assert!(missing.err.contains(&format!("{name} is not set")), "{missing:?}");
+        }
+        let settings = SETTINGS.map(|(name, _)| (name, "hunter2"));
+        let wrong = database.program(program, &[], &settings, "").await;
+        for ended in [&missing, &wrong] {
+            assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{ended:?}");
+        }
+        assert!(wrong.err.lines().count() > 4 && !wrong.err.contains("hunter2"), "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn arguments_are_refused_but_for_those_that_explain() {
+    let database = Database::migrated().await;
+    for program in PROGRAMS {
+        let help = database.program(program, &["--help"], &[], "").await;
+        assert!(help.code == 0 && help.out.contains("DATABASE_URL") && help.err.is_empty(), "{help:?}");
+        let version = database.program(program, &["--version"], &[], "").await;
+        assert_eq!((version.code, version.out), (0, format!("{program} {}\n", env!("CARGO_PKG_VERSION"))));
+        let refused = database.program(program, &["--port=80"], &SETTINGS, "").await;
+        assert!(refused.code == 2 && refused.err.contains("--help"), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_can_never_be_used_ends_a_program() {
+    let database = Database::migrated().await;
+    let nowhere = crate::harness::url(&database.options().database("nowhere"));
+    for program in PROGRAMS {
+        for (setting, why) in [(("STORE_CURRENCY", "jpy"), "sells in usd"), (("DATABASE_URL", &nowhere), "nowhere")] {
+            let settings = [&SETTINGS[..], &[setting]].concat();
+            let ended = database.program(program, &[], &settings, "").await;
+            assert!(ended.code == 1 && ended.err.contains(why), "{ended:?}");
+            assert!(ended.err.contains(&format!("{program}: the database can't be used: ")), "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_ends_a_program() {
+    let database = Database::migrated().await;
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("it is bound").to_string();
+    for program in PROGRAMS {
+        let settings = [&SETTINGS[..], &[("METRICS_ADDR", &taken)]].concat();
+        let ended = database.program(program, &[], &settings, "").await;
+        assert!(ended.code == 1 && ended.err.contains("METRICS_ADDR") && ended.err.contains(&taken), "{ended:?}");
+    }
+}
