@@ -4,6 +4,7 @@
 //! Stripe's client or SMTP: the API and the worker bring those, and hand in what they learnt as plain values.
 
 pub mod account;
+pub mod actor;
 pub mod cart;
 pub mod catalog;
 pub mod clock;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use common::verify;
 use serde_json::Value;
 
 use crate::harness::{Database, Shop, text, url};
@@ -24,6 +25,11 @@ const EXPIRY: (u8, &str) = (10, "an unpaid order has its expiry ahead");
 const CANCELING: (u8, &str) = (10, "an order that is being canceled has the job that cancels its intent");
 const REFUND: (u8, &str) = (10, "a refund that Stripe doesn't know yet has the job that asks for it");
 const INBOX: (u8, &str) = (10, "an event that waits has the job that applies it");
+
+const ALL: [(u8, &str); 18] = [
+    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, KEPT, REFUNDED, GIVEN_BACK, EVENT, TOLD, MAIL, ENDED, PENDING, EXPIRY,
+    CANCELING, REFUND, INBOX,
+];
 
 /// What is done to a shop that is well, and what has to be found then: the sentence, and the row. `{product}` and so on are its
 /// rows; the paid order has two units of the product and received 1000, the other two orders have one.
@@ -262,4 +268,16 @@ async fn what_cannot_be_verified_ends_with_another_code() {
     assert!(verify.err.contains("DATABASE_URL") && verify.err.contains("there_is_none"), "{verify:?}");
     let password = nowhere.split([':', '@']).nth(2).expect("scheme, user, password");
     assert!(!verify.err.contains(password), "{verify:?}");
+}
+
+#[tokio::test]
+async fn the_documentation_lists_all_that_is_checked() {
+    let document = include_str!("../../docs/architecture.md");
+    let (_, section) = document.split_once("## What must always hold").expect("there is a section about it");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    let rows: Vec<(u8, &str)> = rows.map(|(number, what)| (number.parse().expect("a number"), what)).collect();
+    assert_eq!(rows, ALL);
+    let shop = Shop::start().await;
+    assert_eq!(verify::verify(&shop.pool).await.expect("the database answers").checks, ALL.len());
+    shop.finish().await;
 }

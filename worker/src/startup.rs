@@ -3,11 +3,11 @@
 use std::{pin::pin, sync::Arc};
 
 use anyhow::Context as _;
-use common::{config, db, mail::Sender, order, program, telemetry};
+use common::{config, db, jobs::Queue, mail::Sender, order, program, telemetry};
 
 use crate::{
     figures,
-    jobs::{self, State},
+    jobs::{self, Context},
     ops,
     runtime::Runtime,
     smtp::Mailer,
@@ -28,7 +28,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     let mut stopped = pin!(program::told_to_stop()?);
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
-    let state = State {
+    let context = Context {
         pool: pool.clone(),
         stripe: Stripe::new(&config.stripe).context("the HTTP client can't be set up")?,
         livemode: config.stripe.livemode(),
@@ -40,13 +40,14 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         },
         limits: config.jobs,
     };
-    let runtime = Runtime::new(&pool, config.jobs, config.concurrency, state)
+    let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)
         .register(jobs::create_intent::run)
         .register(jobs::cancel_intent::run)
         .register(jobs::process_webhook::run)
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
         .register(jobs::send_email::run);
+    debug_assert!(Queue::ALL.iter().all(|queue| runtime.serves(*queue)), "the jobs of some queue would never be run");
     let shared = ops::Shared { pool: pool.clone(), currency: config.currency, metrics, listening: runtime.listening() };
     ops::serve(config.metrics_addr, Arc::new(shared))
         .await

@@ -5,9 +5,11 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Description, Price, Product, ProductName, Slug, Stock, store};
 use crate::{
+    actor::Actor,
     db,
     id::{ProductId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
+    inventory::{self, Movement},
 };
 
 /// What a product is made of.
@@ -91,7 +93,7 @@ async fn create_once(
         None => insert_under_free_slug(&mut tx, new).await?,
     };
     if product.stock > 0 {
-        store::book(&mut tx, product.id, product.stock, "initial", actor).await?;
+        inventory::record(&mut tx, product.id, product.stock, Movement::Initial, Actor::User(actor)).await?;
     }
     if let Some(key) = key {
         key.keep(&mut tx, actor, product.id.0).await?;

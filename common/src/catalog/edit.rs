@@ -4,8 +4,10 @@ use sqlx::PgPool;
 
 use super::{Description, Price, Product, ProductName, ProductStatus, Slug, Stock, store};
 use crate::{
+    actor::Actor,
     db,
     id::{ProductId, UserId},
+    inventory::{self, Movement},
 };
 
 /// What a product is to be.
@@ -102,7 +104,7 @@ async fn edit_once(
     }
     let stored = store::update(&mut tx, &new).await.map_err(slug_taken)?;
     if new.stock != old.stock {
-        store::book(&mut tx, id, new.stock - old.stock, "adjustment", actor).await?;
+        inventory::record(&mut tx, id, new.stock - old.stock, Movement::Adjustment, Actor::User(actor)).await?;
     }
     tx.commit().await?;
     Ok(stored)

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{ListProducts, Listing, NewProduct, Product, ProductStatus, Slug};
 use crate::{
-    id::{ProductId, UserId},
+    id::ProductId,
     money::{MAX_CHARGE, Money},
 };
 
@@ -153,25 +153,4 @@ pub async fn archive(pool: &PgPool, id: ProductId) -> sqlx::Result<bool> {
     .fetch_one(pool)
     .await?;
     Ok(exists)
-}
-
-/// Books in the ledger that an admin has counted, or corrected, a product's stock.
-pub(super) async fn book(
-    tx: &mut PgConnection,
-    product: ProductId,
-    delta: i64,
-    kind: &str,
-    actor: UserId,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO stock_movements (id, product_id, delta, kind, actor) VALUES ($1, $2, $3, $4, $5)",
-        Uuid::now_v7(),
-        product.0,
-        delta,
-        kind,
-        format!("user:{actor}"),
-    )
-    .execute(tx)
-    .await
-    .map(|_| ())
 }

@@ -2,13 +2,17 @@
 
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
-use super::{Line, reserve::held};
+use super::{
+    Line,
+    ledger::{Movement, record},
+    reserve::held,
+};
 use crate::{
+    actor::Actor,
     id::{OrderId, OrderItemId},
     jobs::{CompleteError, Lease},
-    order::{self, Actor, Status, timeline},
+    order::{self, Status, timeline},
 };
 
 /// Takes the held lines of a paid order out of the stock, with a row each in the ledger, and completes the job. Does nothing
@@ -43,15 +47,5 @@ async fn sell(tx: &mut PgConnection, item: OrderItemId, line: Line) -> sqlx::Res
     )
     .execute(&mut *tx)
     .await?;
-    sqlx::query!(
-        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor)
-         VALUES ($1, $2, -$3::bigint, 'sale', $4, 'system')",
-        Uuid::now_v7(),
-        line.product_id.0,
-        quantity,
-        item.0,
-    )
-    .execute(tx)
-    .await
-    .map(|_| ())
+    record(tx, line.product_id, -quantity, Movement::Sale(item), Actor::System).await
 }

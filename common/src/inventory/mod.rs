@@ -3,9 +3,11 @@
 //! Rows of products are locked in ascending id order everywhere, so that two transactions cannot deadlock.
 
 mod decrement;
+mod ledger;
 mod reserve;
 
 pub use decrement::decrement;
+pub(crate) use ledger::{Movement, record};
 pub(crate) use reserve::{Reserved, hold_again, release, reserve};
 
 use crate::id::ProductId;

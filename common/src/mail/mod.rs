@@ -3,8 +3,8 @@
 mod outbox;
 mod render;
 
-pub(crate) use outbox::enqueue;
 pub use outbox::{Outgoing, attempted, load, sent};
+pub(crate) use outbox::{enqueue, failed};
 pub use render::{Rendered, Sender, render};
 
 /// What a mail tells.

@@ -6,10 +6,11 @@ use sqlx::{PgConnection, PgPool};
 
 use super::Kind;
 use crate::{
+    actor::Actor,
     id::{EmailId, OrderId},
     jobs::{self, CompleteError, Lease, SendEmail},
     money::Money,
-    order::{Actor, Order, timeline},
+    order::{Order, timeline},
 };
 
 /// Announces something about an order to its shopper, in the caller's transaction. The same thing is told once, however often
@@ -113,6 +114,14 @@ pub async fn attempted(pool: &PgPool, id: EmailId, error: &str) -> sqlx::Result<
     .execute(pool)
     .await
     .map(|_| ())
+}
+
+/// Notes that a mail that still has to be sent never will be, in the transaction in which its job dies.
+pub(crate) async fn failed(tx: &mut PgConnection, id: EmailId, error: &str) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE emails SET status = 'failed', error = $2 WHERE id = $1 AND status = 'pending'", id.0, error)
+        .execute(tx)
+        .await
+        .map(|_| ())
 }
 
 /// Notes that a mail was taken over by the mail server, and completes the job.

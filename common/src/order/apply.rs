@@ -3,8 +3,9 @@
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use super::{Actor, CancelReason, Event, Next, Order, Status, store, timeline};
+use super::{CancelReason, Event, Next, Order, Status, store, timeline};
 use crate::{
+    actor::Actor,
     cart,
     id::OrderId,
     inventory,
@@ -104,7 +105,7 @@ pub(crate) async fn book(
         }
         IntentStatus::Succeeded => {
             let exact = report.amount_received == order.total && report.currency == order.currency;
-            let event = if exact { Event::Succeeded } else { Event::SucceededOtherwise };
+            let event = if exact { Event::Succeeded } else { Event::AmountMismatch };
             advance(tx, &mut order, event, Actor::Stripe).await?;
         }
         _ if !intent.current => {}
@@ -160,7 +161,7 @@ async fn enter(
         Status::PaymentFailed => mail::enqueue(tx, Kind::PaymentFailed, order).await?,
         Status::Canceled => end_unpaid(tx, order).await?,
         Status::PaymentReview => {
-            let reason = if event == Event::SucceededOtherwise { "amount_mismatch" } else { "late_payment" };
+            let reason = if event == Event::AmountMismatch { "amount_mismatch" } else { "late_payment" };
             tracing::error!(order_id = %order.id, reason, "an order needs a look: its payment does not fit");
             store::set_review_reason(tx, order.id, reason).await?;
         }

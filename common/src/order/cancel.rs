@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Actor, CancelReason, Event, Next, Order, Status, apply::advance, store};
+use super::{CancelReason, Event, Next, Order, Status, apply::advance, store};
 use crate::{
+    actor::Actor,
     db::{AsDatabaseError, retrying},
     id::{OrderId, UserId},
     jobs::{self, CancelIntent, CompleteError, Lease},
@@ -45,7 +46,7 @@ pub async fn cancel(pool: &PgPool, user: UserId, id: OrderId) -> Result<(), Canc
         if order.status.next(Event::Cancel) == Next::Refused {
             return Err(CancelError::NotCancelable(order.status));
         }
-        end(&mut tx, &mut order, Event::Cancel, CancelReason::Shopper, Actor::Shopper(user)).await?;
+        end(&mut tx, &mut order, Event::Cancel, CancelReason::Shopper, Actor::User(user)).await?;
         Ok(store::commit(tx, &order).await?)
     })
     .await

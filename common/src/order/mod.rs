@@ -71,24 +71,3 @@ pub enum CancelReason {
     /// Its intent was canceled at Stripe.
     IntentCanceled,
 }
-
-/// Who does something to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Actor {
-    /// The shopper whose order it is.
-    Shopper(UserId),
-    /// Stripe, by an answer or an event.
-    Stripe,
-    /// A job of ours.
-    System,
-}
-
-impl Actor {
-    fn label(self) -> String {
-        match self {
-            Self::Shopper(id) => format!("user:{id}"),
-            Self::Stripe => "stripe".into(),
-            Self::System => "system".into(),
-        }
-    }
-}

@@ -8,8 +8,9 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Actor, Status, metrics, timeline};
+use super::{Status, metrics, timeline};
 use crate::{
+    actor::Actor,
     cart,
     db::{AsDatabaseError, retrying},
     id::{OrderId, ProductId, UserId},
@@ -160,7 +161,7 @@ async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, Place
     jobs::enqueue(&mut tx, &CreateIntent { order_id: order }).await?;
     jobs::enqueue_in(&mut tx, &ExpireOrder { order_id: order }, request.reservation).await?;
     let data = json!({ "total": total, "lines": reserved.len() });
-    timeline::record(&mut tx, order, "order.placed", Actor::Shopper(request.user), data).await?;
+    timeline::record(&mut tx, order, "order.placed", Actor::User(request.user), data).await?;
     if let Some(key) = &request.key {
         key.keep(&mut tx, request.user, order.0).await?;
     }

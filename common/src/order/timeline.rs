@@ -4,8 +4,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::Actor;
-use crate::{id::OrderId, request_id};
+use crate::{actor::Actor, id::OrderId, request_id};
 
 /// Adds an entry in the caller's transaction. `kind` is a permanent name such as `order.placed`; `data` holds ids and figures,
 /// no addresses or secrets.
@@ -18,7 +17,7 @@ pub async fn record(tx: &mut PgConnection, order: OrderId, kind: &str, actor: Ac
         Uuid::now_v7(),
         order.0,
         kind,
-        actor.label(),
+        actor.to_string(),
         data,
         request_id::current(),
     )

@@ -5,5 +5,6 @@ mod process;
 mod signature;
 
 pub use inbox::{Inbound, InvalidEvent, Parsed, Received, load, parse, receive};
+pub(crate) use process::failed;
 pub use process::{apply_intent, ignore, park};
 pub use signature::{InvalidSignature, TOLERANCE, verify};

@@ -57,6 +57,18 @@ pub async fn park(pool: &PgPool, id: WebhookLogId, reason: &str) -> sqlx::Result
     .map(|_| ())
 }
 
+/// Notes that an event that is not applied yet never will be, in the transaction in which its job dies.
+pub(crate) async fn failed(tx: &mut PgConnection, id: WebhookLogId, error: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE webhook_logs SET status = 'failed', error = $2 WHERE id = $1 AND status IN ('received', 'parked')",
+        id.0,
+        error
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}
+
 async fn set_status(
     tx: &mut PgConnection,
     id: WebhookLogId,

@@ -53,6 +53,9 @@ impl Ground {
     /// A new database that is a copy of another, to which nobody may be connected; its name.
     pub(super) async fn copy(&self, template: &str) -> String {
         let name = format!("shop_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        // The backends of a program that was killed may outlive it for a moment.
+        let end = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{template}'");
+        self.run(&end).await;
         self.run(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
         name
     }

@@ -8,7 +8,7 @@ use common::{
     payment::{self, IntentStatus, IntentToCancel},
 };
 
-use super::State;
+use super::Context;
 use crate::{
     runtime::{Job, JobError},
     stripe::{Answer, StripeError},
@@ -19,35 +19,36 @@ use crate::{
 ///
 /// # Errors
 /// Always for another try: this job ends when Stripe says that the intent has ended.
-pub async fn run(job: Job<CancelIntent>, state: Arc<State>) -> Result<(), JobError> {
-    let Some(intent) = payment::intent_to_cancel(&state.pool, job.payload.payment_intent_id).await? else {
+pub async fn run(job: Job<CancelIntent>, context: Arc<Context>) -> Result<(), JobError> {
+    let Some(intent) = payment::intent_to_cancel(&context.pool, job.payload.payment_intent_id).await? else {
         return Ok(());
     };
-    let answer = match state.stripe.cancel_intent(&intent.stripe_id).await {
+    let answer = match context.stripe.cancel_intent(&intent.stripe_id).await {
         Err(e) if e.is_code("payment_intent_unexpected_state") => {
-            state.log_failure("cancel_intent", Some(intent.order_id), Some(&intent.stripe_id), &e).await;
-            answered(&state, &intent, "retrieve_intent", state.stripe.retrieve_intent(&intent.stripe_id).await).await?
+            context.log_failure("cancel_intent", Some(intent.order_id), Some(&intent.stripe_id), &e).await;
+            answered(&context, &intent, "retrieve_intent", context.stripe.retrieve_intent(&intent.stripe_id).await)
+                .await?
         }
-        answer => answered(&state, &intent, "cancel_intent", answer).await?,
+        answer => answered(&context, &intent, "cancel_intent", answer).await?,
     };
     let ended = matches!(answer.report.status, IntentStatus::Canceled | IntentStatus::Succeeded);
     let source = Source { operation: "cancel_intent", stripe_request_id: answer.request_id.as_deref() };
-    order::apply_intent(&state.pool, ended.then_some(&job.lease), intent.order_id, &answer.report, source).await?;
+    order::apply_intent(&context.pool, ended.then_some(&job.lease), intent.order_id, &answer.report, source).await?;
     if ended {
         return Ok(());
     }
     let why = anyhow::anyhow!("the intent is {} and can't be canceled yet", answer.report.status.as_str());
-    Err(JobError::not_yet(why, state.pause(job.lease.attempt())))
+    Err(JobError::not_yet(why))
 }
 
 async fn answered(
-    state: &State,
+    context: &Context,
     intent: &IntentToCancel,
     operation: &str,
     answer: Result<Answer, StripeError>,
 ) -> Result<Answer, JobError> {
     match answer {
         Ok(answer) => Ok(answer),
-        Err(e) => Err(state.failed_call(operation, Some(intent.order_id), Some(&intent.stripe_id), e).await),
+        Err(e) => Err(context.failed_call(operation, Some(intent.order_id), Some(&intent.stripe_id), e).await),
     }
 }

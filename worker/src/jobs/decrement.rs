@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use common::{inventory, jobs::DecrementInventory};
 
-use super::State;
+use super::Context;
 use crate::runtime::{Job, JobError};
 
 /// Takes the order's lines out of the stock, once.
 ///
 /// # Errors
 /// The database's, for another try.
-pub async fn run(job: Job<DecrementInventory>, state: Arc<State>) -> Result<(), JobError> {
-    Ok(inventory::decrement(&state.pool, &job.lease, job.payload.order_id).await?)
+pub async fn run(job: Job<DecrementInventory>, context: Arc<Context>) -> Result<(), JobError> {
+    Ok(inventory::decrement(&context.pool, &job.lease, job.payload.order_id).await?)
 }

@@ -8,31 +8,32 @@ use common::{
     payment,
 };
 
-use super::State;
+use super::Context;
 use crate::runtime::{Job, JobError};
 
 /// Starts the end of an unpaid order. One whose payment is under way is asked about at Stripe, and looked at again later.
 ///
 /// # Errors
 /// For another try, or because it isn't time yet.
-pub async fn run(job: Job<ExpireOrder>, state: Arc<State>) -> Result<(), JobError> {
+pub async fn run(job: Job<ExpireOrder>, context: Arc<Context>) -> Result<(), JobError> {
     let order_id = job.payload.order_id;
-    match order::expire(&state.pool, &job.lease, order_id).await? {
+    match order::expire(&context.pool, &job.lease, order_id).await? {
         Expiry::Done => Ok(()),
-        Expiry::NotBefore(left) => Err(JobError::not_yet(anyhow::anyhow!("the order has not expired yet"), left)),
+        Expiry::NotBefore(left) => Err(JobError::not_before(anyhow::anyhow!("the order has not expired yet"), left)),
         Expiry::AskStripe => {
-            if let Some(intent) = payment::current_intent(&state.pool, order_id).await? {
-                match state.stripe.retrieve_intent(&intent).await {
+            if let Some(intent) = payment::current_intent(&context.pool, order_id).await? {
+                match context.stripe.retrieve_intent(&intent).await {
                     Ok(answer) => {
                         let source =
                             Source { operation: "retrieve_intent", stripe_request_id: answer.request_id.as_deref() };
-                        order::apply_intent(&state.pool, None, order_id, &answer.report, source).await?;
+                        order::apply_intent(&context.pool, None, order_id, &answer.report, source).await?;
                     }
-                    Err(e) => return Err(state.failed_call("retrieve_intent", Some(order_id), Some(&intent), e).await),
+                    Err(e) => {
+                        return Err(context.failed_call("retrieve_intent", Some(order_id), Some(&intent), e).await);
+                    }
                 }
             }
-            let why = anyhow::anyhow!("the payment is under way");
-            Err(JobError::not_yet(why, state.pause(job.lease.attempt())))
+            Err(JobError::not_yet(anyhow::anyhow!("the payment is under way")))
         }
     }
 }

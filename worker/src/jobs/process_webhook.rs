@@ -10,7 +10,7 @@ use common::{
     webhook::{self, Inbound},
 };
 
-use super::State;
+use super::Context;
 use crate::{
     figures,
     runtime::{Job, JobError},
@@ -22,35 +22,35 @@ const UNKNOWN_ORDER: &str = "the intent names an order that we don't know";
 ///
 /// # Errors
 /// For another try; after a day the event is given up and kept as `failed`.
-pub async fn run(job: Job<ProcessWebhook>, state: Arc<State>) -> Result<(), JobError> {
-    let Some(event) = webhook::load(&state.pool, job.payload.webhook_log_id).await? else {
+pub async fn run(job: Job<ProcessWebhook>, context: Arc<Context>) -> Result<(), JobError> {
+    let Some(event) = webhook::load(&context.pool, job.payload.webhook_log_id).await? else {
         return Ok(());
     };
-    if event.livemode != state.livemode {
+    if event.livemode != context.livemode {
         tracing::error!(event = %event.id, livemode = event.livemode, "an event of the other mode came: check the endpoint");
-        return ignore(&job, &state, &event, "its livemode is not our key's").await;
+        return ignore(&job, &context, &event, "its livemode is not our key's").await;
     }
     match event.kind.as_str() {
         "payment_intent.succeeded"
         | "payment_intent.payment_failed"
         | "payment_intent.processing"
-        | "payment_intent.canceled" => payment_intent(&job, &state, &event).await,
-        _ => ignore(&job, &state, &event, "we have no use for this type").await,
+        | "payment_intent.canceled" => payment_intent(&job, &context, &event).await,
+        _ => ignore(&job, &context, &event, "we have no use for this type").await,
     }
 }
 
-async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inbound) -> Result<(), JobError> {
+async fn payment_intent(job: &Job<ProcessWebhook>, context: &Context, event: &Inbound) -> Result<(), JobError> {
     let object = &event.object;
     let known = match object["id"].as_str() {
-        Some(id) => payment::order_of(&state.pool, id).await?,
+        Some(id) => payment::order_of(&context.pool, id).await?,
         None => None,
     };
     let order_id = match (known, object["metadata"]["order_id"].as_str()) {
         (Some(order), _) => order,
-        (None, None) => return ignore(job, state, event, "the intent names no order").await,
+        (None, None) => return ignore(job, context, event, "the intent names no order").await,
         (None, Some(named)) => match named.parse::<OrderId>() {
             Ok(order) => order,
-            Err(_) => return park(job, state, event, UNKNOWN_ORDER).await,
+            Err(_) => return park(job, context, event, UNKNOWN_ORDER).await,
         },
     };
     // Success is final and applied as it comes. The order in which the others arrive proves nothing: Stripe is asked how the
@@ -60,37 +60,42 @@ async fn payment_intent(job: &Job<ProcessWebhook>, state: &State, event: &Inboun
         _ => {
             let id = object["id"].as_str();
             let id = id.ok_or_else(|| JobError::retry(anyhow::anyhow!("the event's intent has no id")))?;
-            match state.stripe.retrieve_intent(id).await {
+            match context.stripe.retrieve_intent(id).await {
                 Ok(answer) => (answer.report, answer.request_id),
-                Err(e) => return Err(state.failed_call("retrieve_intent", None, Some(id), e).await),
+                Err(e) => return Err(context.failed_call("retrieve_intent", None, Some(id), e).await),
             }
         }
     };
     let operation = format!("event:{}", event.kind);
     let source = Source { operation: &operation, stripe_request_id: request_id.as_deref() };
-    match webhook::apply_intent(&state.pool, &job.lease, event.id, order_id, &report, source).await? {
+    match webhook::apply_intent(&context.pool, &job.lease, event.id, order_id, &report, source).await? {
         Applied::To(_) => {
             settled(event, "processed");
             Ok(())
         }
-        Applied::UnknownOrder => park(job, state, event, UNKNOWN_ORDER).await,
+        Applied::UnknownOrder => park(job, context, event, UNKNOWN_ORDER).await,
     }
 }
 
-async fn ignore(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason: &str) -> Result<(), JobError> {
-    webhook::ignore(&state.pool, &job.lease, event.id, reason).await?;
+async fn ignore(job: &Job<ProcessWebhook>, context: &Context, event: &Inbound, reason: &str) -> Result<(), JobError> {
+    webhook::ignore(&context.pool, &job.lease, event.id, reason).await?;
     settled(event, "ignored");
     Ok(())
 }
 
 /// What the event is about may turn up yet: looked at again later, until it is too old.
-async fn park(job: &Job<ProcessWebhook>, state: &State, event: &Inbound, reason: &'static str) -> Result<(), JobError> {
-    webhook::park(&state.pool, event.id, reason).await?;
+async fn park(
+    job: &Job<ProcessWebhook>,
+    context: &Context,
+    event: &Inbound,
+    reason: &'static str,
+) -> Result<(), JobError> {
+    webhook::park(&context.pool, event.id, reason).await?;
     metrics::counter!(figures::EVENTS_PARKED).increment(1);
-    if job.age > state.limits.give_up_after {
+    if job.age > context.limits.give_up_after {
         return Err(JobError::give_up(anyhow::anyhow!(reason)));
     }
-    Err(JobError::not_yet(anyhow::anyhow!(reason), state.pause(job.lease.attempt())))
+    Err(JobError::not_yet(anyhow::anyhow!(reason)))
 }
 
 fn settled(event: &Inbound, outcome: &'static str) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{jobs::SendEmail, mail};
 
-use super::State;
+use super::Context;
 use crate::{
     figures,
     runtime::{Job, JobError},
@@ -15,17 +15,17 @@ use crate::{
 ///
 /// # Errors
 /// For another try, or never again where the server refuses the mail for good.
-pub async fn run(job: Job<SendEmail>, state: Arc<State>) -> Result<(), JobError> {
-    let Some(outgoing) = mail::load(&state.pool, job.payload.email_id).await? else {
+pub async fn run(job: Job<SendEmail>, context: Arc<Context>) -> Result<(), JobError> {
+    let Some(outgoing) = mail::load(&context.pool, job.payload.email_id).await? else {
         return Ok(());
     };
     let kind = outgoing.kind.name();
-    let rendered = mail::render(&outgoing, &state.sender).map_err(JobError::give_up)?;
-    match state.mailer.send(&outgoing, &rendered).await {
+    let rendered = mail::render(&outgoing, &context.sender).map_err(JobError::give_up)?;
+    match context.mailer.send(&outgoing, &rendered).await {
         Ok(()) => {
             count(kind, "sent");
-            let message_id = state.mailer.message_id(&outgoing);
-            Ok(mail::sent(&state.pool, &job.lease, &outgoing, &rendered.subject, &message_id).await?)
+            let message_id = context.mailer.message_id(&outgoing);
+            Ok(mail::sent(&context.pool, &job.lease, &outgoing, &rendered.subject, &message_id).await?)
         }
         Err(e) => {
             let (outcome, fate): (_, fn(SendError) -> JobError) = match e {
@@ -33,7 +33,7 @@ pub async fn run(job: Job<SendEmail>, state: Arc<State>) -> Result<(), JobError>
                 SendError::Transient(_) => ("delayed", |e| JobError::retry(e)),
             };
             count(kind, outcome);
-            mail::attempted(&state.pool, outgoing.id, &e.to_string()).await?;
+            mail::attempted(&context.pool, outgoing.id, &e.to_string()).await?;
             Err(fate(e))
         }
     }

@@ -18,10 +18,11 @@ pub enum JobError {
     /// It failed, and whoever refused said how long to wait at least.
     #[error("{0}")]
     RetryIn(Reason, Duration),
-    /// Nothing failed, but it is too early: look again after this time. A job is put off as often as its handler likes, so
-    /// where there is an end to it the handler has to look at [`Job::age`](super::Job::age).
+    /// Nothing failed, but it is too early: look again after this time, or after pauses that grow as those of failures do. A
+    /// job is put off as often as its handler likes, so where there is an end to it the handler has to look at
+    /// [`Job::age`](super::Job::age).
     #[error("{0}")]
-    NotYet(Reason, Duration),
+    NotYet(Reason, Option<Duration>),
     /// It will never succeed: dead at once, whatever the queue.
     #[error("{0}")]
     GiveUp(Reason),
@@ -39,8 +40,13 @@ impl JobError {
     }
 
     /// See [`JobError::NotYet`].
-    pub fn not_yet(reason: impl Into<anyhow::Error>, after: Duration) -> Self {
-        Self::NotYet(Reason::from(reason.into()), after)
+    pub fn not_yet(reason: impl Into<anyhow::Error>) -> Self {
+        Self::NotYet(Reason::from(reason.into()), None)
+    }
+
+    /// See [`JobError::NotYet`].
+    pub fn not_before(reason: impl Into<anyhow::Error>, after: Duration) -> Self {
+        Self::NotYet(Reason::from(reason.into()), Some(after))
     }
 
     /// See [`JobError::GiveUp`].
@@ -68,12 +74,12 @@ pub struct Reason(String);
 
 impl Reason {
     /// Longest text that is kept, in characters.
-    const LONGEST: usize = 1000;
+    const MAX_LEN: usize = 1000;
 
     /// From plain text.
     pub fn new(text: &str) -> Self {
         // Postgres takes no NUL in a text, and one refused row would hold up the booking of the others.
-        Self(text.chars().filter(|c| *c != '\0').take(Self::LONGEST).collect())
+        Self(text.chars().filter(|c| *c != '\0').take(Self::MAX_LEN).collect())
     }
 
     /// The text.
@@ -149,8 +155,10 @@ impl Verdict {
             Err(Setback::Interrupted) => Self::Returned,
             Err(Setback::Job(JobError::Retry(error))) => failed(error, Duration::ZERO),
             Err(Setback::Job(JobError::RetryIn(error, least))) => failed(error, *least),
-            Err(Setback::Job(JobError::NotYet(reason, delay))) => {
-                Self::PutOff { reason: reason.clone(), delay: *delay }
+            Err(Setback::Job(JobError::NotYet(reason, after))) => {
+                // At least half of the pause: what isn't ready is not asked again at once.
+                let pause = || backoff::delay(assignment.lease.attempt(), age, limits, 0.5 + chance / 2.0);
+                Self::PutOff { reason: reason.clone(), delay: after.unwrap_or_else(pause) }
             }
             Err(Setback::Job(JobError::GiveUp(error))) => Self::Dead { error: error.clone() },
         }
@@ -191,6 +199,6 @@ mod tests {
             .context("charging");
         let reason = Reason::from(error.expect_err("it is one"));
         assert_eq!(reason.as_str(), "charging: Stripe did not answer: no route");
-        assert_eq!(Reason::new(&"x".repeat(5000)).as_str().len(), Reason::LONGEST);
+        assert_eq!(Reason::new(&"x".repeat(5000)).as_str().len(), Reason::MAX_LEN);
     }
 }

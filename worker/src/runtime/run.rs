@@ -37,7 +37,7 @@ pub struct Runtime<S> {
     common: Common,
     state: Arc<S>,
     concurrency: u32,
-    queues: Vec<Slots>,
+    queues: Vec<(Queue, Slots)>,
     monitor: Monitor,
     unbooked: mpsc::Receiver<Outcome>,
 }
@@ -84,7 +84,7 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,
     {
         let slots = Slots::new(self.concurrency, self.common.room.clone());
-        self.queues.push(slots.clone());
+        self.queues.push((P::QUEUE, slots.clone()));
         let backend = self.common.backend(P::QUEUE, slots);
         let (held, abandon, state) =
             (Arc::clone(&self.common.held), self.common.abandon.clone(), Arc::clone(&self.state));
@@ -99,6 +99,11 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         let worker = WorkerBuilder::new(P::QUEUE.name()).backend(backend).build_fn(run);
         self.monitor = self.monitor.register(worker);
         self
+    }
+
+    /// Whether a queue's jobs have a handler here.
+    pub fn serves(&self, queue: Queue) -> bool {
+        self.queues.iter().any(|(served, _)| *served == queue)
     }
 
     /// Tells, once it runs, whether it hears of new jobs as they come.
@@ -126,7 +131,7 @@ impl<S: Send + Sync + 'static> Runtime<S> {
             shutdown.await;
             tracing::info!("stopping: no new jobs are taken, those that run are finished");
             stop.cancel();
-            let idle = futures::future::join_all(queues.iter().map(Slots::all_free));
+            let idle = futures::future::join_all(queues.iter().map(|(_, slots)| slots.all_free()));
             if tokio::time::timeout(DRAIN, idle).await.is_err() {
                 tracing::warn!("some jobs take too long: they are given back");
                 abandon.cancel();

@@ -250,7 +250,7 @@ async fn probe(job: Job<Probe>, lab: Arc<Lab>) -> Result<(), JobError> {
         What::Fail(times) if job.failures < times => Err(JobError::retry(anyhow!("no luck"))),
         What::Panic(times) if job.failures < times => panic!("boom"),
         What::Hang(times) if job.failures < times => std::future::pending().await,
-        What::WaitOnce if job.lease.attempt() == 1 => Err(JobError::not_yet(anyhow!("too early"), LIMITS.backoff)),
+        What::WaitOnce if job.lease.attempt() == 1 => Err(JobError::not_yet(anyhow!("too early"))),
         What::GiveUp => Err(JobError::give_up(anyhow!("never"))),
         What::Hold | What::HoldThenComplete => {
             lab.release.acquire().await.expect("it is never closed").forget();

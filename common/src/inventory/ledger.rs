@@ -1,0 +1,56 @@
+//! The stock ledger: a row for each unit that came or went, never changed afterwards. A product's stock is the sum of its rows.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    actor::Actor,
+    id::{OrderItemId, ProductId},
+};
+
+/// Why stock came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Movement {
+    /// The first count.
+    Initial,
+    /// An administrator has counted again.
+    Adjustment,
+    /// An order's line was sold.
+    Sale(OrderItemId),
+}
+
+impl Movement {
+    const fn kind(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Adjustment => "adjustment",
+            Self::Sale(_) => "sale",
+        }
+    }
+
+    const fn item(self) -> Option<OrderItemId> {
+        if let Self::Sale(item) = self { Some(item) } else { None }
+    }
+}
+
+/// Books `delta` units, in the transaction that changes the product's stock by as many.
+pub(crate) async fn record(
+    tx: &mut PgConnection,
+    product: ProductId,
+    delta: i64,
+    movement: Movement,
+    actor: Actor,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor) VALUES ($1, $2, $3, $4, $5, $6)",
+        Uuid::now_v7(),
+        product.0,
+        delta,
+        movement.kind(),
+        movement.item().map(|item| item.0),
+        actor.to_string(),
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}

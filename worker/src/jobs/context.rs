@@ -1,0 +1,76 @@
+//! What the jobs share: the ways out of the process, and what follows from a call that failed.
+
+use common::{config::JobLimits, id::OrderId, mail::Sender, payment};
+use sqlx::PgPool;
+
+use crate::{
+    runtime::JobError,
+    smtp::Mailer,
+    stripe::{Stripe, StripeError, Verdict},
+};
+
+/// What the jobs share.
+pub struct Context {
+    /// The database.
+    pub pool: PgPool,
+    /// Stripe.
+    pub stripe: Stripe,
+    /// Whether Stripe's key moves real money.
+    pub livemode: bool,
+    /// The way of mails.
+    pub mailer: Mailer,
+    /// Whom mails are from.
+    pub sender: Sender,
+    /// When jobs are tried again.
+    pub limits: JobLimits,
+}
+
+impl Context {
+    /// Logs a failed call to Stripe, and says what becomes of the job: it is tried again, as soon as Stripe lets us, slowly
+    /// where our own configuration is at fault.
+    pub(super) async fn failed_call(
+        &self,
+        operation: &str,
+        order: Option<OrderId>,
+        object: Option<&str>,
+        e: StripeError,
+    ) -> JobError {
+        self.log_failure(operation, order, object, &e).await;
+        match e.verdict() {
+            Verdict::OurConfiguration => {
+                tracing::error!(operation, error = %e, "Stripe refuses our key or account: check STRIPE_SECRET_KEY");
+                let pause = self.limits.backoff_cap;
+                JobError::retry_in(e, pause)
+            }
+            Verdict::Later | Verdict::KeySpent | Verdict::Never => match e.retry_after() {
+                Some(pause) => JobError::retry_in(e, pause),
+                None => JobError::retry(e),
+            },
+        }
+    }
+
+    /// The payment log's row of a call that failed. Without it the call failed all the same: a database that is away then costs
+    /// the row only.
+    pub(super) async fn log_failure(
+        &self,
+        operation: &str,
+        order: Option<OrderId>,
+        object: Option<&str>,
+        error: &StripeError,
+    ) {
+        let refusal = if let StripeError::Refused(refusal) = error { Some(refusal) } else { None };
+        let entry = payment::LogEntry {
+            order_id: order,
+            operation,
+            stripe_object_id: object,
+            outcome: "error",
+            error_type: Some(error.kind()),
+            decline_code: refusal.and_then(|r| r.decline_code.as_deref()),
+            stripe_request_id: refusal.and_then(|r| r.request_id.as_deref()),
+            ..payment::LogEntry::default()
+        };
+        if let Err(e) = payment::log(&self.pool, &entry).await {
+            tracing::warn!(operation, error = %e, "the payment log could not be written");
+        }
+    }
+}
