@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use crate::{
     runtime::JobError,
     smtp::Mailer,
-    stripe::{Stripe, StripeError, Verdict},
+    stripe::{Failure, Stripe, StripeError},
 };
 
 /// What the jobs share.
@@ -36,13 +36,13 @@ impl Context {
         e: StripeError,
     ) -> JobError {
         self.log_failure(operation, order, object, &e).await;
-        match e.verdict() {
-            Verdict::OurConfiguration => {
+        match e.failure() {
+            Failure::OurConfiguration => {
                 tracing::error!(operation, error = %e, "Stripe refuses our key or account: check STRIPE_SECRET_KEY");
                 let pause = self.limits.backoff_cap;
                 JobError::retry_in(e, pause)
             }
-            Verdict::Later | Verdict::KeySpent | Verdict::Never => match e.retry_after() {
+            Failure::Later | Failure::KeySpent | Failure::Never => match e.retry_after() {
                 Some(pause) => JobError::retry_in(e, pause),
                 None => JobError::retry(e),
             },

@@ -11,7 +11,7 @@ use common::{
 use super::Context;
 use crate::{
     runtime::{Job, JobError},
-    stripe::{Answer, StripeError, Verdict},
+    stripe::{Answer, Failure, StripeError},
 };
 
 /// Creates the intent and stores it.
@@ -49,15 +49,15 @@ async fn after_failure(
     wanted: &IntentToCreate,
     error: StripeError,
 ) -> Result<(), JobError> {
-    match error.verdict() {
-        Verdict::Never => {
+    match error.failure() {
+        Failure::Never => {
             context.log_failure("create_intent", Some(wanted.order_id), None, &error).await;
             tracing::error!(order_id = %wanted.order_id, %error, "Stripe refuses this order; it is canceled");
             order::refuse(&context.pool, lease, wanted.order_id, &error.to_string()).await?;
             Ok(())
         }
         // Nothing else will ever come back under this key: look for what it may have made, and only then take another.
-        Verdict::KeySpent => {
+        Failure::KeySpent => {
             context.log_failure("create_intent", Some(wanted.order_id), None, &error).await;
             match find(context, wanted).await? {
                 Some(found) => store(context, lease, wanted, &found).await,
@@ -67,7 +67,7 @@ async fn after_failure(
                 }
             }
         }
-        Verdict::Later | Verdict::OurConfiguration => {
+        Failure::Later | Failure::OurConfiguration => {
             Err(context.failed_call("create_intent", Some(wanted.order_id), None, error).await)
         }
     }

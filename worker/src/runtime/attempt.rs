@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    held::Assignment,
+    in_flight::Assignment,
     outcome::{JobError, Setback},
 };
 

@@ -29,9 +29,9 @@ use super::{
     booking::{self, Outcome},
     database::Database,
     fetch::{self, Fetched},
-    held::{Assignment, Held},
+    in_flight::{Assignment, InFlight},
     outcome::{Reason, Setback, Verdict},
-    places::{Place, Slots},
+    slots::{Place, Slots},
 };
 use crate::figures;
 
@@ -48,7 +48,7 @@ pub(super) struct QueueBackend {
     pub(super) limits: JobLimits,
     /// Who takes the leases: this process.
     pub(super) worker: String,
-    pub(super) held: Arc<Held>,
+    pub(super) in_flight: Arc<InFlight>,
     pub(super) slots: Slots,
     pub(super) bell: Arc<Notify>,
     /// From then on nothing is fetched.
@@ -72,8 +72,11 @@ impl<P: Payload> Backend<Request<P, SqlContext>> for QueueBackend {
     type Codec = JsonCodec<Value>;
 
     fn poll(self, _: &Worker<Context>) -> Poller<Self::Stream, Self::Layer> {
-        let acknowledge =
-            Acknowledge { held: Arc::clone(&self.held), limits: self.limits, outcomes: self.outcomes.clone() };
+        let acknowledge = Acknowledge {
+            in_flight: Arc::clone(&self.in_flight),
+            limits: self.limits,
+            outcomes: self.outcomes.clone(),
+        };
         let now = Instant::now();
         let fetcher = Fetcher { backend: self, hungry: true, look_again: now, suspects: now };
         let requests = stream::unfold(fetcher, |mut fetcher| async {
@@ -204,7 +207,7 @@ impl QueueBackend {
             fetched: std::time::Instant::now(),
             span,
         };
-        self.held.take_on(assignment, place);
+        self.in_flight.take_on(assignment, place);
         match serde_json::from_value(job.payload) {
             Ok(payload) => {
                 let mut parts = Parts::<SqlContext>::default();
@@ -215,7 +218,7 @@ impl QueueBackend {
                 Some(Request::new_with_parts(payload, parts))
             }
             Err(error) => {
-                let assignment = self.held.ended(job.id, job.attempt)?;
+                let assignment = self.in_flight.ended(job.id, job.attempt)?;
                 let verdict = Verdict::Dead { error: Reason::new(&format!("the payload can't be read: {error}")) };
                 conclude(&self.outcomes, assignment, verdict).await;
                 None
@@ -252,7 +255,7 @@ async fn conclude(outcomes: &mpsc::Sender<Outcome>, assignment: Arc<Assignment>,
 /// Learns how each attempt ended.
 #[derive(Clone)]
 pub(super) struct Acknowledge {
-    held: Arc<Held>,
+    in_flight: Arc<InFlight>,
     limits: JobLimits,
     outcomes: mpsc::Sender<Outcome>,
 }
@@ -263,7 +266,7 @@ impl<P, R: Sync, C> Ack<P, R, C> for Acknowledge {
 
     async fn ack(&mut self, _: &SqlContext, response: &Response<R>) -> Result<(), io::Error> {
         let attempt = i32::try_from(response.attempt.current()).map_err(io::Error::other)?;
-        let Some(assignment) = self.held.ended(job_id(&response.task_id), attempt) else {
+        let Some(assignment) = self.in_flight.ended(job_id(&response.task_id), attempt) else {
             return Err(io::Error::other("an attempt ended that nobody began"));
         };
         let took = assignment.fetched.elapsed();
@@ -274,7 +277,7 @@ impl<P, R: Sync, C> Ack<P, R, C> for Acknowledge {
         };
         if end.is_ok() && assignment.lease.is_completed() {
             assignment.span.in_scope(|| tracing::debug!("done, with its effect"));
-            booking::completed(&self.held, &assignment);
+            booking::completed(&self.in_flight, &assignment);
             return Ok(());
         }
         let verdict = Verdict::of(end, &assignment, assignment.age(), &self.limits, rand::random());

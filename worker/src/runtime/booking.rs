@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     database::Database,
-    held::{Assignment, Held},
+    in_flight::{Assignment, InFlight},
     outcome::{Reason, Verdict},
 };
 use crate::figures::JOBS_ENDED;
@@ -29,7 +29,7 @@ pub(super) struct Outcome {
 /// Books until all senders are gone and nothing is left.
 pub(super) async fn book_all(
     database: Database,
-    held: Arc<Held>,
+    in_flight: Arc<InFlight>,
     worker: String,
     mut outcomes: mpsc::Receiver<Outcome>,
 ) {
@@ -52,11 +52,11 @@ pub(super) async fn book_all(
             unbooked.drain(..).partition(|outcome| matches!(outcome.verdict, Verdict::Dead { .. }));
         for death in deaths {
             let booked = database.run(async |conn| book_death(conn, &death, &worker).await).await;
-            settle(&held, vec![death], booked, &mut unbooked);
+            settle(&in_flight, vec![death], booked, &mut unbooked);
         }
         if !others.is_empty() {
             let booked = database.run(async |conn| book(conn, &others, &worker).await).await;
-            settle(&held, others, booked, &mut unbooked);
+            settle(&in_flight, others, booked, &mut unbooked);
         }
     }
 }
@@ -144,11 +144,11 @@ async fn book_death(conn: &mut PgConnection, death: &Outcome, worker: &str) -> s
 }
 
 /// Lets go of what was booked, and keeps the rest for another try.
-fn settle(held: &Held, outcomes: Vec<Outcome>, booked: sqlx::Result<Booked>, unbooked: &mut Vec<Outcome>) {
+fn settle(in_flight: &InFlight, outcomes: Vec<Outcome>, booked: sqlx::Result<Booked>, unbooked: &mut Vec<Outcome>) {
     match booked {
         Ok(booked) => {
             for outcome in outcomes {
-                held.let_go(&outcome.assignment.lease);
+                in_flight.let_go(&outcome.assignment.lease);
                 let key = (outcome.assignment.lease.job_id(), outcome.assignment.lease.attempt());
                 tell(&outcome, booked.contains(&key));
             }
@@ -175,8 +175,8 @@ fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
 }
 
 /// Counts a job that its handler completed in its own transaction.
-pub(super) fn completed(held: &Held, assignment: &Assignment) {
-    held.let_go(&assignment.lease);
+pub(super) fn completed(in_flight: &InFlight, assignment: &Assignment) {
+    in_flight.let_go(&assignment.lease);
     let done = Verdict::Done.name();
     metrics::counter!(JOBS_ENDED, "queue" => assignment.queue.name(), "outcome" => done).increment(1);
 }

@@ -11,11 +11,11 @@ mod booking;
 mod database;
 mod fetch;
 mod gauges;
-mod held;
-mod keeper;
+mod in_flight;
+mod leases;
 mod outcome;
-mod places;
 mod run;
+mod slots;
 mod wakeups;
 
 pub use attempt::Job;

@@ -7,7 +7,7 @@ use common::{
     jobs::{CompleteError, GivesUp},
 };
 
-use super::{backoff, held::Assignment};
+use super::{backoff, in_flight::Assignment};
 
 /// How a handler that could not finish says what is to become of its job.
 #[derive(Debug, thiserror::Error)]

@@ -18,10 +18,10 @@ use super::{
     booking::{self, Outcome},
     database::Database,
     gauges,
-    held::Held,
-    keeper,
+    in_flight::InFlight,
+    leases,
     outcome::{JobError, Setback},
-    places::{Room, Slots},
+    slots::{Room, Slots},
     wakeups::{Listening, Wakeups},
 };
 
@@ -47,7 +47,7 @@ struct Common {
     database: Database,
     limits: JobLimits,
     worker: String,
-    held: Arc<Held>,
+    in_flight: Arc<InFlight>,
     room: Room,
     wakeups: Wakeups,
     stop: CancellationToken,
@@ -64,7 +64,7 @@ impl<S: Send + Sync + 'static> Runtime<S> {
             database: Database::beside(pool),
             limits,
             worker: format!("{}/{}", std::process::id(), Uuid::now_v7()),
-            held: Arc::default(),
+            in_flight: Arc::default(),
             room: Room::default(),
             wakeups: Wakeups::default(),
             stop: CancellationToken::new(),
@@ -86,10 +86,10 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         let slots = Slots::new(self.concurrency, self.common.room.clone());
         self.queues.push((P::QUEUE, slots.clone()));
         let backend = self.common.backend(P::QUEUE, slots);
-        let (held, abandon, state) =
-            (Arc::clone(&self.common.held), self.common.abandon.clone(), Arc::clone(&self.state));
+        let (in_flight, abandon, state) =
+            (Arc::clone(&self.common.in_flight), self.common.abandon.clone(), Arc::clone(&self.state));
         let run = move |payload: P, id: TaskId, attempt: Attempt| {
-            let assignment = i32::try_from(attempt.current()).ok().and_then(|n| held.get(job_id(&id), n));
+            let assignment = i32::try_from(attempt.current()).ok().and_then(|n| in_flight.get(job_id(&id), n));
             let (handler, abandon, state) = (handler.clone(), abandon.clone(), Arc::clone(&state));
             async move {
                 let assignment = assignment.ok_or(Setback::Interrupted)?;
@@ -117,14 +117,14 @@ impl<S: Send + Sync + 'static> Runtime<S> {
     /// # Errors
     /// None that apalis makes today.
     pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
-        let Common { database, limits, worker, held, wakeups, stop, abandon, outcomes, room: _ } = self.common;
+        let Common { database, limits, worker, in_flight, wakeups, stop, abandon, outcomes, room: _ } = self.common;
         drop(outcomes); // the queues have theirs: the booking ends with the last of them
         let mut helpers = JoinSet::new();
         helpers.spawn(wakeups.listen(database.clone()));
-        helpers.spawn(keeper::keep(database.clone(), Arc::clone(&held), worker.clone(), limits.lease));
+        helpers.spawn(leases::keep_up(database.clone(), Arc::clone(&in_flight), worker.clone(), limits.lease));
         helpers.spawn(gauges::sample(database.clone()));
         let mut booking = JoinSet::new();
-        booking.spawn(booking::book_all(database, held, worker, self.unbooked));
+        booking.spawn(booking::book_all(database, in_flight, worker, self.unbooked));
 
         let queues = self.queues;
         let drained = async {
@@ -154,7 +154,7 @@ impl Common {
             database: self.database.clone(),
             limits: self.limits,
             worker: self.worker.clone(),
-            held: Arc::clone(&self.held),
+            in_flight: Arc::clone(&self.in_flight),
             slots,
             bell: self.wakeups.bell(queue.name()),
             stop: self.stop.clone(),

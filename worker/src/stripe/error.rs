@@ -36,7 +36,7 @@ pub struct Refusal {
 
 /// What a failed call means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Failure {
     /// The same call may work later.
     Later,
     /// The key or the account is not right: nothing about this order is wrong.
@@ -76,17 +76,17 @@ impl Refusal {
 
 impl StripeError {
     /// What this means for the job.
-    pub fn verdict(&self) -> Verdict {
-        let Self::Refused(refusal) = self else { return Verdict::Later };
+    pub fn failure(&self) -> Failure {
+        let Self::Refused(refusal) = self else { return Failure::Later };
         match refusal.status {
             // The first try under this key still runs (`idempotency_key_in_use`): another key would make a second object.
-            409 | 429 => Verdict::Later,
-            _ if refusal.kind.as_deref() == Some("idempotency_error") => Verdict::KeySpent,
-            500.. if refusal.replayed => Verdict::KeySpent,
-            401 | 403 => Verdict::OurConfiguration,
+            409 | 429 => Failure::Later,
+            _ if refusal.kind.as_deref() == Some("idempotency_error") => Failure::KeySpent,
+            500.. if refusal.replayed => Failure::KeySpent,
+            401 | 403 => Failure::OurConfiguration,
             // A proxy's 4xx without Stripe's error object says nothing about the order.
-            400 | 402 | 404 if refusal.kind.is_some() => Verdict::Never,
-            _ => Verdict::Later,
+            400 | 402 | 404 if refusal.kind.is_some() => Failure::Never,
+            _ => Failure::Later,
         }
     }
 
@@ -137,19 +137,19 @@ impl stripe_client_core::StripeClientErr for StripeError {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, kind: Option<&str>, replayed: bool) -> Verdict {
+    fn refused(status: u16, kind: Option<&str>, replayed: bool) -> Failure {
         StripeError::Refused(Refusal { status, kind: kind.map(str::to_owned), replayed, ..Refusal::default() })
-            .verdict()
+            .failure()
     }
 
     #[test]
     fn only_a_refusal_of_this_very_request_is_final() {
-        assert_eq!(refused(400, Some("invalid_request_error"), false), Verdict::Never);
-        assert_eq!(refused(402, Some("card_error"), false), Verdict::Never);
-        assert_eq!(refused(401, Some("invalid_request_error"), false), Verdict::OurConfiguration);
-        assert_eq!(refused(403, None, false), Verdict::OurConfiguration);
-        assert_eq!(refused(400, Some("idempotency_error"), false), Verdict::KeySpent);
-        assert_eq!(refused(500, Some("api_error"), true), Verdict::KeySpent);
+        assert_eq!(refused(400, Some("invalid_request_error"), false), Failure::Never);
+        assert_eq!(refused(402, Some("card_error"), false), Failure::Never);
+        assert_eq!(refused(401, Some("invalid_request_error"), false), Failure::OurConfiguration);
+        assert_eq!(refused(403, None, false), Failure::OurConfiguration);
+        assert_eq!(refused(400, Some("idempotency_error"), false), Failure::KeySpent);
+        assert_eq!(refused(500, Some("api_error"), true), Failure::KeySpent);
         for (status, kind) in [
             (500, Some("api_error")),
             (429, Some("invalid_request_error")),
@@ -157,8 +157,8 @@ mod tests {
             (400, None),
             (502, None),
         ] {
-            assert_eq!(refused(status, kind, false), Verdict::Later, "{status}");
+            assert_eq!(refused(status, kind, false), Failure::Later, "{status}");
         }
-        assert_eq!(StripeError::Unanswered("timeout".into()).verdict(), Verdict::Later);
+        assert_eq!(StripeError::Unanswered("timeout".into()).failure(), Failure::Later);
     }
 }

@@ -5,6 +5,6 @@ mod error;
 mod intents;
 mod transport;
 
-pub use error::{StripeError, Verdict};
+pub use error::{Failure, StripeError};
 pub use intents::Answer;
 pub use transport::Stripe;

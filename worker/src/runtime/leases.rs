@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::MissedTickBehavior;
 
-use super::{database::Database, held::Held};
+use super::{database::Database, in_flight::InFlight};
 use crate::figures::JOBS_ENDED;
 
 /// Attempts without an outcome that make a job dead, in every queue.
@@ -18,7 +18,7 @@ const BATCH: i64 = 100;
 const VANISHED: &str = "the worker that ran it vanished";
 
 /// Renews and rescues for ever, three times in the time of a lease.
-pub(super) async fn keep(database: Database, held: Arc<Held>, worker: String, lease: Duration) {
+pub(super) async fn keep_up(database: Database, in_flight: Arc<InFlight>, worker: String, lease: Duration) {
     let mut ticks = tokio::time::interval(lease / 3);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // After an outage of the database all leases have run out. It rescues nothing before it has kept up its own leases
@@ -26,7 +26,7 @@ pub(super) async fn keep(database: Database, held: Arc<Held>, worker: String, le
     let mut steady = false;
     loop {
         ticks.tick().await;
-        let (ids, attempts) = held.leases();
+        let (ids, attempts) = in_flight.leases();
         let renewed = database.run(async |conn| renew(conn, &ids, &attempts, &worker, lease).await).await;
         let kept = match renewed {
             Ok(()) if steady => database.run(async |conn| rescue(conn).await).await,

@@ -13,7 +13,7 @@ use common::{
 };
 use tracing::Span;
 
-use super::places::Place;
+use super::slots::Place;
 
 /// An attempt that was given to this process.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ struct Entry {
 
 /// See the module.
 #[derive(Default)]
-pub(super) struct Held(Mutex<HashMap<Key, Entry>>);
+pub(super) struct InFlight(Mutex<HashMap<Key, Entry>>);
 
-impl Held {
+impl InFlight {
     fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         self.0.lock().expect("nothing that is done under this lock can panic")
     }
