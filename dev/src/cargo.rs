@@ -1,8 +1,10 @@
 //! Cargo, run by a program that cargo itself has started: `cargo dev`, or a test.
 
-use std::env;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// What cargo tells the programs that it starts of their package. Build scripts that watch these would run again under the
 /// values of another one, and all that is built after them would be built again.

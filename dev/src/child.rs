@@ -1,25 +1,31 @@
 //! One of the shop's programs as a process: its output goes to a log, warnings and errors also to the terminal.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    ffi::OsStr,
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use dev::process::{self, Identity};
 use nix::sys::signal::Signal;
-use tokio::fs::File;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::sync::Mutex;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    fs::File,
+    io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::Mutex,
+    task::JoinSet,
+    time::{Instant, timeout},
+};
 
-use crate::home::{Home, tail};
-use crate::progress;
+use crate::{
+    home::{Home, tail},
+    progress,
+};
 
 /// The programs promise to end within 25 s.
 const LAST_WORK: Duration = Duration::from_secs(30);

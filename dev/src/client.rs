@@ -1,11 +1,15 @@
 //! A client of the shop's API, as any other: JSON over HTTP, a token, problems told in the API's own words.
 
-use std::fmt;
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
-use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Method, StatusCode};
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderName, HeaderValue},
+};
 use serde_json::Value;
 
 /// Longer than the longest wait that the API offers.

@@ -1,21 +1,25 @@
 //! `cargo dev --detach`: starts the shop in a process of its own and returns when it is ready, or tells why it is not.
 
-use std::fs::File;
-use std::io::{Read, Write, stdout};
-use std::path::Path;
-use std::process::{ExitCode, Stdio};
-use std::time::Duration;
+use std::{
+    fs::File,
+    io::{Read, Write, stdout},
+    path::Path,
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use dev::process;
 use nix::sys::signal::Signal;
 use tokio::process::{Child, Command};
 
-use crate::home::Home;
-use crate::progress::print;
-use crate::signals::Signals;
-use crate::state::{Phase, State};
-use crate::{table, up};
+use crate::{
+    home::Home,
+    progress::print,
+    signals::Signals,
+    state::{Phase, State},
+    table, up,
+};
 
 const LOOK: Duration = Duration::from_millis(50);
 

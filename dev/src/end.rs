@@ -1,18 +1,12 @@
 //! `cargo dev stop` and `cargo dev reset`: the end of a run, and of everything.
 
-use std::fs;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{fs, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use dev::postgres;
 use nix::sys::signal::Signal;
 
-use crate::home::Home;
-use crate::progress::print;
-use crate::shop::end_leftovers;
-use crate::state::State;
-use crate::up;
+use crate::{home::Home, progress::print, shop::end_leftovers, state::State, up};
 
 /// The programs may take 30 s each, and Postgres as long.
 const LONGEST: Duration = Duration::from_secs(90);

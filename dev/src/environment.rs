@@ -1,12 +1,16 @@
 //! What the shop's programs find in their environment: the caller's, and above it what only `cargo dev` knows.
 
-use std::env;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    env,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
-use crate::home::Home;
-use crate::secrets::Secrets;
-use crate::settings::{SIMULATOR_PUBLISHABLE_KEY, SIMULATOR_SECRET_KEY, Settings};
-use crate::state::Access;
+use crate::{
+    home::Home,
+    secrets::Secrets,
+    settings::{SIMULATOR_PUBLISHABLE_KEY, SIMULATOR_SECRET_KEY, Settings},
+    state::Access,
+};
 
 const SENDER: &str = "Kassa <shop@kassa.example>";
 

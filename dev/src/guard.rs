@@ -1,17 +1,21 @@
 //! `kassa-dev guard`: watches over one program for somebody else. Whatever becomes of its caller, even by kill -9, its standard
 //! input ends then, and the program and its log go.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
-use std::process::{ExitCode, Stdio};
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    process::{ExitCode, Stdio},
+};
 
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
-use crate::keep::{exit_code, hand_on};
-use crate::signals::{Signals, end_of_input};
+use crate::{
+    keep::{exit_code, hand_on},
+    signals::{Signals, end_of_input},
+};
 
 /// Runs a command whose output goes to a log; prints its process id, hands signals on to it, and ends as it ends. When standard
 /// input ends, the command is killed and its log removed; until then the log stays, for whoever wants to know how it ended.

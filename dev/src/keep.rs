@@ -1,19 +1,18 @@
 //! `kassa-dev postgres`: keeps a throwaway cluster for somebody else. Whatever becomes of its caller, even by kill -9, its
 //! standard input ends then, and the cluster goes.
 
-use std::ffi::OsString;
-use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::{
+    ffi::OsString,
+    io::Write,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{ExitCode, ExitStatus},
+};
 
 use anyhow::{Context, Result, bail};
-use dev::postgres::Throwaway;
-use dev::process;
+use dev::{postgres::Throwaway, process};
 use nix::sys::signal::Signal;
-use sqlx::Connection;
-use sqlx::migrate::Migrator;
-use sqlx::postgres::PgConnection;
+use sqlx::{Connection, migrate::Migrator, postgres::PgConnection};
 use tokio::process::Command;
 
 use crate::signals::{Signals, end_of_input};

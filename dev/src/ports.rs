@@ -1,8 +1,10 @@
 //! Free ports on loopback: a preferred one, or one that is near it.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    time::Duration,
+};
 
 /// How far from the preferred port to look before any free one is taken.
 const NEARBY: u16 = 20;

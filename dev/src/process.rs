@@ -1,11 +1,11 @@
 //! Which process a number means: a process id is given to another process after a while, so it is kept with its start time.
 
-use std::fs;
-use std::process::Command;
-use std::time::Duration;
+use std::{fs, process::Command, time::Duration};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde::{Deserialize, Serialize};
 
 /// How often a process that ends is looked at, where nobody is told of its end.

@@ -1,9 +1,11 @@
 //! What the terminal shows while the shop starts and stops: a line for each step, with a mark and its time. On a terminal, the
 //! step under way is shown as well; elsewhere only what is done.
 
-use std::fmt::Display;
-use std::io::{IsTerminal, Write, stderr, stdout};
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Display,
+    io::{IsTerminal, Write, stderr, stdout},
+    time::{Duration, Instant},
+};
 
 /// A step under way.
 #[derive(Debug)]

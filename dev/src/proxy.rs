@@ -1,12 +1,16 @@
 //! A proxy between a program and what it depends on, so that a test can take that away and give it back: connections are cut
 //! and new ones refused, as when a server goes down.
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
 
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
 
 /// A way to `target` that can be cut; it is cut when dropped.
 #[derive(Debug)]

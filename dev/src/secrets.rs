@@ -1,11 +1,9 @@
 //! The secrets of this checkout's shop: made once, kept in `.dev`, found again.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::{fs, io::ErrorKind};
 
 use anyhow::{Context, Result};
-use rand::Rng;
-use rand::distr::Alphanumeric;
+use rand::{Rng, distr::Alphanumeric};
 use serde::{Deserialize, Serialize};
 
 use crate::home::{Home, write_private};

@@ -1,8 +1,7 @@
 //! What the caller's environment says about the shop. It reaches the programs as it is; read here is what `cargo dev` itself has
 //! to know, and what it refuses: live keys, and half of Stripe's test mode.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use anyhow::{Result, bail};
 use dev::postgres::DURABLE_USER;

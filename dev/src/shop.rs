@@ -1,29 +1,35 @@
 //! The running shop: its parts, started in the order in which they need each other and stopped in the other.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
-use dev::mail::{Catcher, CatcherOptions};
-use dev::ports;
-use dev::postgres::{Cluster, DURABLE_DATABASE, Place};
-use dev::process::Identity;
-use dev::stripe::{Simulator, SimulatorOptions};
+use dev::{
+    mail::{Catcher, CatcherOptions},
+    ports,
+    postgres::{Cluster, DURABLE_DATABASE, Place},
+    process::Identity,
+    stripe::{Simulator, SimulatorOptions},
+};
 use nix::sys::signal::Signal;
 use url::Url;
 
-use crate::child::{Program, command};
-use crate::client::http;
-use crate::demo;
-use crate::environment::{Environment, reach};
-use crate::home::{Home, tail};
-use crate::programs::Programs;
-use crate::progress::{Step, note};
-use crate::secrets::Secrets;
-use crate::settings::{SIMULATOR_PUBLISHABLE_KEY, SIMULATOR_SECRET_KEY, Settings};
-use crate::state::{Part, Phase, State};
+use crate::{
+    child::{Program, command},
+    client::http,
+    demo,
+    environment::{Environment, reach},
+    home::{Home, tail},
+    programs::Programs,
+    progress::{Step, note},
+    secrets::Secrets,
+    settings::{SIMULATOR_PUBLISHABLE_KEY, SIMULATOR_SECRET_KEY, Settings},
+    state::{Part, Phase, State},
+};
 
 const POSTGRES: u16 = 5433;
 const API: u16 = 8080;

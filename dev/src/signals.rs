@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
-use tokio::signal::unix::{self, SignalKind};
-use tokio::sync::oneshot;
+use tokio::{
+    signal::unix::{self, SignalKind},
+    sync::oneshot,
+};
 
 /// Listens from its making on, so that none is missed.
 #[derive(Debug)]

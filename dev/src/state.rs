@@ -1,16 +1,16 @@
 //! What runs: written to `.dev/state.json` at each change, read by `status`, `env`, `stop` and `buy`, and after a crash.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::{fs, io::ErrorKind, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
 use dev::process::Identity;
 use serde::{Deserialize, Serialize};
 
-use crate::home::{Home, write_private};
-use crate::secrets::{ADMIN_EMAIL, SHOPPER_EMAIL};
+use crate::{
+    home::{Home, write_private},
+    secrets::{ADMIN_EMAIL, SHOPPER_EMAIL},
+};
 
 /// How far the shop is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

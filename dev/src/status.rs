@@ -1,18 +1,18 @@
 //! `cargo dev status` and `cargo dev env`: what runs and how it is, for people and for shells.
 
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use chrono::Utc;
 use futures::future::join_all;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::{net::TcpStream, time::timeout};
 
-use crate::client::http;
-use crate::home::Home;
-use crate::progress::print;
-use crate::state::{Part, Phase, State};
+use crate::{
+    client::http,
+    home::Home,
+    progress::print,
+    state::{Part, Phase, State},
+};
 
 /// A healthy part answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,8 +1,10 @@
 //! What people need to know of the running shop.
 
-use crate::home::Home;
-use crate::secrets::{ADMIN_EMAIL, SHOPPER_EMAIL};
-use crate::state::State;
+use crate::{
+    home::Home,
+    secrets::{ADMIN_EMAIL, SHOPPER_EMAIL},
+    state::State,
+};
 
 /// Addresses, logins, and what to do next.
 pub(crate) fn of(state: &State, home: &Home, detached: bool) -> String {

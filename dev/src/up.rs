@@ -1,18 +1,19 @@
 //! `cargo dev`: starts the shop, watches over it, and stops it when it is told to, or when a part of it dies.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Result, bail};
 
-use crate::home::Home;
-use crate::programs::Programs;
-use crate::progress::{Step, alert, note, print, seconds};
-use crate::settings::Settings;
-use crate::shop::Shop;
-use crate::signals::Signals;
-use crate::state::State;
-use crate::table;
+use crate::{
+    home::Home,
+    programs::Programs,
+    progress::{Step, alert, note, print, seconds},
+    settings::Settings,
+    shop::Shop,
+    signals::Signals,
+    state::State,
+    table,
+};
 
 /// Runs the shop in the foreground until a signal comes. `built` is a folder with its programs; they are built without it.
 /// `detached` leaves the table to whoever waits for this process.

@@ -1,10 +1,12 @@
 //! `cargo dev` where it refuses, fails and cleans up. The whole shop with its real programs is tested from the workspace's tests.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Output},
+};
 
 use nix::fcntl::{Flock, FlockArg};
 

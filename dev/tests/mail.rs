@@ -3,8 +3,10 @@
 
 use dev::mail::{Catcher, CatcherOptions};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
 
 struct Sender(BufReader<TcpStream>);
 

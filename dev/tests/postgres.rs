@@ -1,14 +1,18 @@
 //! Clusters for real: the throwaway one with its keeper, the durable one over crashes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
 
-use dev::postgres::{Cluster, DURABLE_DATABASE, Throwaway, made_by_us, wipe};
-use dev::process::Identity;
+use dev::{
+    postgres::{Cluster, DURABLE_DATABASE, Throwaway, made_by_us, wipe},
+    process::Identity,
+};
 use nix::sys::signal::Signal;
 use sqlx::{Connection, Executor, PgConnection};
 

@@ -4,7 +4,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Accounts, User, store, token::Claims, token::RefreshToken};
+use super::{
+    Accounts, User, store,
+    token::{Claims, RefreshToken},
+};
 
 /// What a client gets; the one place where a refresh token is seen.
 #[derive(Clone, Serialize)]

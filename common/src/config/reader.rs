@@ -1,6 +1,10 @@
 //! Reads variables one after the other and gathers what is wrong with them, so that a person mends all of it in one go.
 
-use std::{collections::HashMap, env, fmt, fmt::Display};
+use std::{
+    collections::HashMap,
+    env,
+    fmt::{self, Display},
+};
 
 use super::variables::VARIABLES;
 

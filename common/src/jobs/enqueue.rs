@@ -6,8 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::payload::Payload;
-use crate::id::JobId;
-use crate::request_id;
+use crate::{id::JobId, request_id};
 
 /// Workers LISTEN here; a notification's payload is the queue's name. One that gets lost costs the time until the next poll.
 pub const CHANNEL: &str = "jobs";

@@ -3,9 +3,11 @@
 use anyhow::{Result, bail};
 
 use super::text;
-use crate::client::Client;
-use crate::progress::{print, seconds};
-use crate::state::Access;
+use crate::{
+    client::Client,
+    progress::{print, seconds},
+    state::Access,
+};
 
 /// Waits for the shopper's first mail and shows it.
 pub(super) async fn show(access: &Access, email: &str) -> Result<()> {

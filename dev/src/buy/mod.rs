@@ -5,9 +5,7 @@ mod mail;
 mod stripe;
 mod wait;
 
-use std::fmt::Display;
-use std::process::ExitCode;
-use std::time::Duration;
+use std::{fmt::Display, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
@@ -15,11 +13,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::{Client, Reply};
-use crate::home::Home;
-use crate::progress::{print, seconds};
-use crate::secrets::random;
-use crate::state::{Access, State};
+use crate::{
+    client::{Client, Reply},
+    home::Home,
+    progress::{print, seconds},
+    secrets::random,
+    state::{Access, State},
+};
 use stripe::Confirmation;
 
 /// How the purchase goes.

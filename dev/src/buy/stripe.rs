@@ -5,8 +5,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::client::{Reply, http};
-use crate::state::Access;
+use crate::{
+    client::{Reply, http},
+    state::Access,
+};
 
 /// What Stripe makes of a confirmation.
 pub(super) enum Confirmation {

@@ -9,13 +9,15 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::child::command;
-use crate::client::Client;
-use crate::environment::Environment;
-use crate::home::Home;
-use crate::progress::{Step, note};
-use crate::secrets::{ADMIN_EMAIL, SHOPPER_EMAIL};
-use crate::state::Access;
+use crate::{
+    child::command,
+    client::Client,
+    environment::Environment,
+    home::Home,
+    progress::{Step, note},
+    secrets::{ADMIN_EMAIL, SHOPPER_EMAIL},
+    state::Access,
+};
 use catalogue::{PRODUCTS, Product};
 
 /// Fills what is missing.

@@ -1,9 +1,11 @@
 //! What goes wrong on purpose, for whoever directs the play: slowness, refusals, silence. In force until it has struck as often
 //! as it should, or is removed.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;

@@ -1,24 +1,25 @@
 //! The inbox over HTTP: JSON for programs, pages for people, faults for whoever directs the play.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{delete, get};
-use axum::{Json, Router};
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::{HeaderName, StatusCode, header},
+    response::{Html, IntoResponse, Response},
+    routing::{delete, get},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::{net::TcpListener, time::timeout};
 use uuid::Uuid;
 
-use super::App;
-use super::faults::{Fault, InForce};
-use super::message::Message;
-use super::page;
+use super::{
+    App,
+    faults::{Fault, InForce},
+    message::Message,
+    page,
+};
 
 /// The longest wait for a mail.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

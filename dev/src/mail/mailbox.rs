@@ -1,9 +1,11 @@
 //! What came, in memory and as files. A file is whole when it has its name, and is there before the sender hears "250".
 
-use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::watch;
 use uuid::{ContextV7, Timestamp, Uuid};

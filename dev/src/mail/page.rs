@@ -1,8 +1,7 @@
 //! The inbox for people: a list and a mail, in HTML that needs no script. All that comes from a mail is escaped; its own HTML is
 //! shown in a frame that may do nothing.
 
-use std::fmt::Write;
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use super::message::Message;
 
@@ -87,8 +86,7 @@ fn escape(text: &str) -> String {
 mod tests {
     use uuid::Uuid;
 
-    use super::super::message::Envelope;
-    use super::*;
+    use super::{super::message::Envelope, *};
 
     #[test]
     fn nothing_in_a_mail_becomes_markup() {

@@ -1,16 +1,15 @@
 //! The server's side of SMTP (RFC 5321), as far as a sender needs it, pipelining (RFC 2920) and sizes (RFC 1870) included.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
-use super::App;
-use super::faults::Moment;
-use super::message::Envelope;
+use super::{App, faults::Moment, message::Envelope};
 
 /// The largest mail.
 const LARGEST: usize = 25 * 1024 * 1024;

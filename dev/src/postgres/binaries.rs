@@ -1,11 +1,13 @@
 //! Where the server's programs are. Distributions keep several versions side by side, mostly off the PATH; what counts is that
 //! the files are there (Debian's `pg_config` names a folder even where the server is not installed).
 
-use std::env;
-use std::ffi::OsStr;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::install;
 

@@ -1,12 +1,13 @@
 //! A server that outlived whoever started it: found by the file that it keeps in its data, and ended. Files that no server
 //! stands behind any more (the process id in them may be another's by now) are taken away, else Postgres would refuse to start.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
-use std::time::Duration;
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::Path,
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 

@@ -12,19 +12,20 @@ mod place;
 mod server;
 mod throwaway;
 
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use nix::sys::signal::Signal;
-use rand::Rng;
-use rand::distr::Alphanumeric;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{Connection, Executor};
+use rand::{Rng, distr::Alphanumeric};
+use sqlx::{
+    Connection, Executor,
+    postgres::{PgConnectOptions, PgConnection},
+};
 
-use crate::ports;
-use crate::process::Identity;
+use crate::{ports, process::Identity};
 
 pub use binaries::{Binaries, FindError, find};
 pub use place::{Place, end_leftover, made_by_us, wipe};

@@ -1,10 +1,11 @@
 //! Who runs the server. Postgres refuses to run as root; as root it runs as another user, who must be able to reach its data.
 
-use std::ffi::OsStr;
-use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
+    path::Path,
+};
 
 use nix::unistd::{Uid, User};
 use tokio::process::Command;

@@ -1,17 +1,20 @@
 //! Where a durable cluster is. Mostly where it was asked for; as root, in a checkout that no other user can enter (root's home
 //! is closed), it is under /var/lib, and what was asked for is a symbolic link to it.
 
-use std::fs;
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{OpenOptionsExt, PermissionsExt, symlink},
+    },
+    path::{Path, PathBuf},
+};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::owner::Owner;
-use super::{PostgresError, doing, leftover};
+use super::{PostgresError, doing, leftover, owner::Owner};
 
 /// Says that `cargo dev` made the cluster, so that it may wipe it.
 const MARKER: &str = "kassa-dev.json";

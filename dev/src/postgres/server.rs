@@ -1,18 +1,23 @@
 //! The server's process: started, waited for, stopped.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
-use sqlx::Connection;
-use sqlx::postgres::{PgConnectOptions, PgConnection};
-use tokio::process::Child;
-use tokio::time::{Instant, timeout};
+use sqlx::{
+    Connection,
+    postgres::{PgConnectOptions, PgConnection},
+};
+use tokio::{
+    process::Child,
+    time::{Instant, timeout},
+};
 
-use super::owner::Owner;
-use super::{Binaries, Kind, PostgresError, doing};
+use super::{Binaries, Kind, PostgresError, doing, owner::Owner};
 use crate::process::{self, Identity};
 
 /// A start after a crash replays the log first.

@@ -1,13 +1,13 @@
 //! A cluster for tests: no fsync, a temporary folder, gone at the end. One whose keeper was killed is removed by the next.
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::owner::Owner;
-use super::{Cluster, Kind, PostgresError, doing, leftover, place};
+use super::{Cluster, Kind, PostgresError, doing, leftover, owner::Owner, place};
 use crate::process::Identity;
 
 const PREFIX: &str = "kassa-postgres-";

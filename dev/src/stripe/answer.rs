@@ -1,16 +1,20 @@
 //! Answers: the genuine ones with Stripe's headers, and what a fault makes of them.
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::desk::API_VERSION;
-use super::errors::ApiError;
-use super::faults::{Answer, Held, Hit};
-use super::idempotency::SavedAnswer;
-use super::wire::Scissors;
+use super::{
+    desk::API_VERSION,
+    errors::ApiError,
+    faults::{Answer, Held, Hit},
+    idempotency::SavedAnswer,
+    wire::Scissors,
+};
 
 /// An answer to a call.
 #[derive(Debug)]

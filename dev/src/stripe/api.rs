@@ -3,23 +3,27 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    body::{Body, to_bytes},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde_json::Value;
 
-use super::App;
-use super::answer::{self, Reply};
-use super::auth::Caller;
-use super::desk::{API_VERSION, Origin};
-use super::dispatch::{Call, dispatch};
-use super::errors::ApiError;
-use super::faults::{Held, Hit, Moment};
-use super::form::Form;
-use super::idempotency::{self, Claim, Found};
-use super::objects::new_id;
-use super::wire::Scissors;
+use super::{
+    App,
+    answer::{self, Reply},
+    auth::Caller,
+    desk::{API_VERSION, Origin},
+    dispatch::{Call, dispatch},
+    errors::ApiError,
+    faults::{Held, Hit, Moment},
+    form::Form,
+    idempotency::{self, Claim, Found},
+    objects::new_id,
+    wire::Scissors,
+};
 
 const LARGEST_BODY: usize = 1024 * 1024;
 

@@ -1,20 +1,24 @@
 //! The running simulator: its books under one lock, and what goes on beside them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::auth::ApiKeys;
-use super::clock::Clock;
-use super::desk::{Desk, Origin, Settings};
-use super::faults::Faults;
-use super::idempotency::Keys;
-use super::journal::Journal;
-use super::requests::Requests;
-use super::store::Books;
-use super::webhooks::{self, Webhooks};
+use super::{
+    auth::ApiKeys,
+    clock::Clock,
+    desk::{Desk, Origin, Settings},
+    faults::Faults,
+    idempotency::Keys,
+    journal::Journal,
+    requests::Requests,
+    store::Books,
+    webhooks::{self, Webhooks},
+};
 
 /// Changes are written together, this long after the first of them.
 const SAVE_AFTER: Duration = Duration::from_millis(200);

@@ -3,12 +3,14 @@
 
 use serde_json::json;
 
-use super::cards::{self, Decline, Outcome, Settlement};
-use super::desk::Desk;
-use super::disputes;
-use super::errors::ApiError;
-use super::intents::{self, unexpected_state};
-use super::objects::{Charge, ChargeStatus, Intent, IntentStatus, Method, new_id};
+use super::{
+    cards::{self, Decline, Outcome, Settlement},
+    desk::Desk,
+    disputes,
+    errors::ApiError,
+    intents::{self, unexpected_state},
+    objects::{Charge, ChargeStatus, Intent, IntentStatus, Method, new_id},
+};
 
 /// Charges the payment method, with the outcome that it is made for.
 pub(crate) fn attempt(

@@ -3,8 +3,7 @@
 use axum::http::{HeaderMap, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::errors::ApiError;
-use super::form::Form;
+use super::{errors::ApiError, form::Form};
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

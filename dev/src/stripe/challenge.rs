@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Form;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{
+    Form,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Redirect, Response},
+};
 use serde::Deserialize;
 use url::Url;
 
-use super::App;
-use super::confirm;
-use super::desk::Origin;
-use super::money::display;
-use super::objects::{Intent, IntentStatus};
+use super::{
+    App, confirm,
+    desk::Origin,
+    money::display,
+    objects::{Intent, IntentStatus},
+};
 
 /// `GET /3d_secure/{intent}/{token}`.
 pub(crate) async fn show(State(app): State<Arc<App>>, Path((id, token)): Path<(String, String)>) -> Response {

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
-use super::attempt::{attempt, decline, fail};
-use super::cards::{self, Outcome};
-use super::desk::Desk;
-use super::errors::ApiError;
-use super::form::Form;
-use super::intents::{self, unexpected_state};
-use super::objects::{Challenge, Intent, IntentStatus, Method, new_id, random};
+use super::{
+    attempt::{attempt, decline, fail},
+    cards::{self, Outcome},
+    desk::Desk,
+    errors::ApiError,
+    form::Form,
+    intents::{self, unexpected_state},
+    objects::{Challenge, Intent, IntentStatus, Method, new_id, random},
+};
 
 /// The parameters of a confirmation.
 #[derive(Debug, Default)]

@@ -4,8 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::objects::{Event, RefundStatus, new_id};
-use super::store::Books;
+use super::{
+    objects::{Event, RefundStatus, new_id},
+    store::Books,
+};
 
 /// What a test or a person can set while the simulator runs.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,14 +2,20 @@
 
 use serde_json::Value;
 
-use super::auth::Caller;
-use super::desk::Desk;
-use super::errors::ApiError;
-use super::expand::expand;
-use super::form::Form;
-use super::objects::Intent;
-use super::params::{self, Params};
-use super::{confirm, disputes, events, intents, refunds};
+use super::{
+    auth::Caller,
+    confirm,
+    desk::Desk,
+    disputes,
+    errors::ApiError,
+    events,
+    expand::expand,
+    form::Form,
+    intents,
+    objects::Intent,
+    params::{self, Params},
+    refunds,
+};
 
 /// A call to the API.
 #[derive(Debug, Clone)]

@@ -3,11 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::desk::Desk;
-use super::errors::ApiError;
-use super::form::Form;
-use super::lists::{Page, Range};
-use super::objects::{Charge, Dispute, DisputeStatus, new_id};
+use super::{
+    desk::Desk,
+    errors::ApiError,
+    form::Form,
+    lists::{Page, Range},
+    objects::{Charge, Dispute, DisputeStatus, new_id},
+};
 
 /// Opens a dispute over the whole charge and gives its id.
 pub(crate) fn open(desk: &mut Desk<'_>, charge: &Charge, reason: &str, inquiry: bool) -> String {

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use super::desk::Desk;
-use super::errors::ApiError;
-use super::form::Form;
-use super::lists::{Page, Range};
-use super::objects::Event;
+use super::{
+    desk::Desk,
+    errors::ApiError,
+    form::Form,
+    lists::{Page, Range},
+    objects::Event,
+};
 
 /// Stripe lists the events of the last 30 days.
 const KEPT_SECONDS: i64 = 30 * 24 * 3600;

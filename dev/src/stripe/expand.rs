@@ -3,9 +3,11 @@
 
 use serde_json::Value;
 
-use super::errors::ApiError;
-use super::objects::{Charge, Intent, Method};
-use super::store::Books;
+use super::{
+    errors::ApiError,
+    objects::{Charge, Intent, Method},
+    store::Books,
+};
 
 /// Stripe expands four levels deep.
 const DEEPEST: usize = 4;

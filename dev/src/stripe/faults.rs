@@ -2,9 +2,11 @@
 //! after it), may hold the call there until it is released, may delay it, and may put another answer in the place of the
 //! genuine one. The control endpoints set them; nothing goes wrong by itself.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

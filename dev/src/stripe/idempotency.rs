@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::errors::ApiError;
-use super::form::Form;
-use super::store::{Books, Record};
+use super::{
+    errors::ApiError,
+    form::Form,
+    store::{Books, Record},
+};
 
 /// The answer kept under a key.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::confirm;
-use super::desk::Desk;
-use super::errors::ApiError;
-use super::form::{self, Form};
-use super::lists::{self, Page};
-use super::money;
-use super::objects::{Charge, Intent, IntentStatus, new_id, random};
+use super::{
+    confirm,
+    desk::Desk,
+    errors::ApiError,
+    form::{self, Form},
+    lists::{self, Page},
+    money,
+    objects::{Charge, Intent, IntentStatus, new_id, random},
+};
 
 /// `POST /v1/payment_intents`.
 pub(crate) fn create(desk: &mut Desk<'_>, form: &Form) -> Result<Value, ApiError> {

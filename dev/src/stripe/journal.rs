@@ -1,9 +1,11 @@
 //! The state file: one line for each change, appended shortly after it, so that the books survive a restart, an unclean one
 //! too. At the start the file is read, and rewritten without what has been replaced since.
 
-use std::io::{ErrorKind, Write};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
 use super::store::Books;
 

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::errors::ApiError;
-use super::form::{self, Form};
-use super::store::{Record, Shelf};
+use super::{
+    errors::ApiError,
+    form::{self, Form},
+    store::{Record, Shelf},
+};
 
 /// Which part of a list is asked for.
 pub(crate) struct Page {

@@ -40,16 +40,19 @@ mod store;
 mod webhooks;
 mod wire;
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use axum::Router;
-use axum::routing::{any, get};
-use axum::serve::Listener;
-use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use axum::{
+    Router,
+    routing::{any, get},
+    serve::Listener,
+};
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 

@@ -1,7 +1,6 @@
 //! Currencies and amounts: which ones Stripe takes, the least and the most it charges, and how its messages write them.
 
-use super::errors::ApiError;
-use super::form::Form;
+use super::{errors::ApiError, form::Form};
 
 /// Stripe charges at most eight digits.
 const MOST: i64 = 99_999_999;

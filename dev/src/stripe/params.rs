@@ -1,8 +1,10 @@
 //! Which parameters each call has at Stripe (API reference, version 2026-09-30). A genuine one is accepted even where the
 //! simulator has no use for it; any other is refused, as Stripe refuses it.
 
-use super::errors::ApiError;
-use super::form::{Form, Value};
+use super::{
+    errors::ApiError,
+    form::{Form, Value},
+};
 
 /// What a parameter may hold.
 enum Kind {

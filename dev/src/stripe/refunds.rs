@@ -3,14 +3,16 @@
 
 use serde_json::{Value, json};
 
-use super::cards::Outcome;
-use super::desk::Desk;
-use super::errors::ApiError;
-use super::form::Form;
-use super::intents;
-use super::lists::{Page, Range};
-use super::money::display;
-use super::objects::{Charge, ChargeStatus, IntentStatus, Refund, RefundStatus, new_id};
+use super::{
+    cards::Outcome,
+    desk::Desk,
+    errors::ApiError,
+    form::Form,
+    intents,
+    lists::{Page, Range},
+    money::display,
+    objects::{Charge, ChargeStatus, IntentStatus, Refund, RefundStatus, new_id},
+};
 
 /// `POST /v1/refunds`.
 pub(crate) fn create(desk: &mut Desk<'_>, form: &Form) -> Result<Value, ApiError> {

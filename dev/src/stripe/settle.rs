@@ -1,10 +1,12 @@
 //! What happens by itself: debits that end and refunds that settle, when the simulator's clock says so.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::desk::{Desk, Origin};
-use super::{App, attempt, refunds};
+use super::{
+    App, attempt,
+    desk::{Desk, Origin},
+    refunds,
+};
 
 /// Settles what is due until the simulator stops.
 pub(crate) async fn run(app: Arc<App>) {

@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::idempotency::SavedAnswer;
-use super::objects::{Charge, Dispute, Event, Intent, Method, Refund};
+use super::{
+    idempotency::SavedAnswer,
+    objects::{Charge, Dispute, Event, Intent, Method, Refund},
+};
 
 /// Something that lies on a shelf under its id.
 pub(crate) trait Record: Serialize + DeserializeOwned {

@@ -1,8 +1,7 @@
 //! Webhooks: each event is sent to the target by itself, beside the API's answers, until it is taken with a 2xx. Can be held,
 //! lost or slowed by the control endpoints. Every try is signed anew, as at Stripe.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -10,9 +9,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use url::Url;
 
-use super::App;
-use super::desk::Delivery;
-use super::signature::sign;
+use super::{App, desk::Delivery, signature::sign};
 
 /// Stripe waits minutes to hours; here somebody is watching.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -4,9 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::{Client, Reply, text};
-use super::shop::{Shop, payment, send_form};
-use super::wait::eventually;
+use super::{
+    client::{Client, Reply, text},
+    shop::{Shop, payment, send_form},
+    wait::eventually,
+};
 
 impl Shop {
     /// A product of this price and stock, made by an admin.

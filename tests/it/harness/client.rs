@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Body, Method, Request, RequestBuilder};
+use reqwest::{Body, Method, Request, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use uuid::Uuid;
 

@@ -3,10 +3,8 @@
 use std::process::Stdio;
 
 use common::db;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Executor as _, PgPool};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use sqlx::{ConnectOptions as _, Executor as _, PgPool, postgres::PgConnectOptions};
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::ground::{Ground, TEMPLATE};
 

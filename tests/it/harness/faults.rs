@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::client::text;
-use super::shop::Shop;
+use super::{client::text, shop::Shop};
 
 impl Shop {
     /// Puts a fault in force (see the simulator's `/_control`), and gives its id.

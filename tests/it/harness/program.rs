@@ -1,11 +1,13 @@
 //! One of the shop's programs, as a process with a log file. Both go when it is dropped, and when this process is killed:
 //! `kassa-dev guard` sees to it.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
 
 use nix::sys::signal::Signal;
 

@@ -1,8 +1,7 @@
 //! What stands in a snapshot for values that differ from run to run, once they have been looked at.
 
 use chrono::DateTime;
-use insta::dynamic_redaction;
-use insta::internals::Redaction;
+use insta::{dynamic_redaction, internals::Redaction};
 use uuid::Uuid;
 
 /// An id: a UUID.

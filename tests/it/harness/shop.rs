@@ -1,25 +1,33 @@
 //! A shop for one test.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
-use common::account::{AccessTokens, Claims};
-use common::clock::Clock;
-use common::config::Secret;
-use common::id::UserId;
-use common::verify;
-use dev::mail::{Catcher, CatcherOptions};
-use dev::proxy::Proxy;
-use dev::stripe::{Simulator, SimulatorOptions};
+use common::{
+    account::{AccessTokens, Claims},
+    clock::Clock,
+    config::Secret,
+    id::UserId,
+    verify,
+};
+use dev::{
+    mail::{Catcher, CatcherOptions},
+    proxy::Proxy,
+    stripe::{Simulator, SimulatorOptions},
+};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::client::{Client, Reply, http, text};
-use super::database::{Database, url};
-use super::ground::Ground;
-use super::program::Program;
-use super::wait::eventually;
+use super::{
+    client::{Client, Reply, http, text},
+    database::{Database, url},
+    ground::Ground,
+    program::Program,
+    wait::eventually,
+};
 
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";

@@ -15,7 +15,10 @@ use common::{
     id::JobId,
     jobs::{Lease, Payload, Queue},
 };
-use futures::{StreamExt as _, future, stream, stream::BoxStream};
+use futures::{
+    StreamExt as _, future,
+    stream::{self, BoxStream},
+};
 use serde_json::Value;
 use tokio::{
     sync::{Notify, mpsc},

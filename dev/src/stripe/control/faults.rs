@@ -1,18 +1,23 @@
 //! Control of faults, and of the calls that they hold.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::extract::{Path, Query, State};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    routing::{delete, get, post},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::App;
-use super::super::faults::{Fault, Held, Shown};
-use super::objects::done;
-use super::{Answered, Refused};
+use super::{
+    super::{
+        App,
+        faults::{Fault, Held, Shown},
+    },
+    Answered, Refused,
+    objects::done,
+};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()

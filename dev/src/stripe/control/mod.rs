@@ -8,19 +8,17 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::App;
-use super::desk::Settings;
-use super::errors::ApiError;
-use super::idempotency;
-use super::requests::Seen;
+use super::{App, desk::Settings, errors::ApiError, idempotency, requests::Seen};
 
 /// The routes under `/_control`.
 pub(crate) fn routes() -> Router<Arc<App>> {

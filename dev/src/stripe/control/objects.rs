@@ -1,20 +1,27 @@
 //! Control of objects: what banks, shoppers and the dashboard do to them.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use axum::extract::{Path, State};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::post,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::App;
-use super::super::desk::{Desk, Origin};
-use super::super::errors::ApiError;
-use super::super::objects::{DisputeStatus, RefundStatus};
-use super::super::{attempt, confirm, disputes, intents, refunds};
-use super::{Answered, Refused};
+use super::{
+    super::{
+        App, attempt, confirm,
+        desk::{Desk, Origin},
+        disputes,
+        errors::ApiError,
+        intents,
+        objects::{DisputeStatus, RefundStatus},
+        refunds,
+    },
+    Answered, Refused,
+};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()

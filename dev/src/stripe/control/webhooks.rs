@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::{get, post},
+};
 use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::super::App;
-use super::super::desk::Origin;
-use super::super::objects::Event;
-use super::super::signature::sign;
-use super::super::webhooks::{Mode, Plan, Tried, payload, try_once};
-use super::{Answered, Refused};
+use super::{
+    super::{
+        App,
+        desk::Origin,
+        objects::Event,
+        signature::sign,
+        webhooks::{Mode, Plan, Tried, payload, try_once},
+    },
+    Answered, Refused,
+};
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::store::{Books, Record};
-use super::method::billing_details;
+use super::{
+    super::store::{Books, Record},
+    method::billing_details,
+};
 
 /// Stripe's statuses of a charge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

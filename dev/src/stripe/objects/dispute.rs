@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::super::cards::Instrument;
-use super::super::store::{Books, Record};
+use super::super::{
+    cards::Instrument,
+    store::{Books, Record},
+};
 
 /// Stripe's statuses of a dispute; those that begin with `warning` are an inquiry's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::super::cards::{self, Instrument, TestMethod};
-use super::super::store::Record;
+use super::super::{
+    cards::{self, Instrument, TestMethod},
+    store::Record,
+};
 
 /// What the simulator keeps of a PaymentMethod.
 #[derive(Debug, Clone, Serialize, Deserialize)]
