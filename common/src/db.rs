@@ -59,6 +59,9 @@ impl SchemaError {
 
 /// Brings the schema up to date and writes the shop's currency if this is the first time. Processes that do this at once
 /// take turns.
+///
+/// # Errors
+/// See [`SchemaError`].
 pub async fn migrate(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
     let mut migrations = sqlx::migrate!("../migrations");
     migrations.set_ignore_missing(true).run(pool).await?; // a newer program may have migrated already
@@ -92,6 +95,9 @@ pub async fn wait_until_usable(pool: &PgPool, currency: Currency, migrate: bool)
 
 /// Checks that the schema is at least as new as this program and that the shop's currency is the configured one. A newer
 /// schema is fine: migrations expand before they contract.
+///
+/// # Errors
+/// See [`SchemaError`].
 pub async fn check(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
     let newest = sqlx::migrate!("../migrations").iter().map(|m| m.version).max().unwrap_or_default();
     let applied: bool =
@@ -134,6 +140,9 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
 }
 
 /// Runs an operation again, at most twice, where its transaction lost against another one.
+///
+/// # Errors
+/// The operation's own: the last try's.
 pub async fn retrying<T, E, F>(mut operation: impl FnMut() -> F) -> Result<T, E>
 where
     F: Future<Output = Result<T, E>>,

@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use dev::process::{self, Identity};
+use dev::{
+    files::tail,
+    process::{self, Identity},
+};
 use nix::sys::signal::Signal;
 use tokio::{
     fs::File,
@@ -22,10 +25,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    home::{Home, tail},
-    progress,
-};
+use crate::{home::Home, progress};
 
 /// The programs promise to end within 25 s.
 const LAST_WORK: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ impl Program {
                 return Ok(());
             }
             if let Some(status) = self.child.try_wait().context("looking after a program")? {
-                bail!(self.obituary(status, home).await);
+                bail!(self.why_it_ended(status, home).await);
             }
             if Instant::now() > deadline {
                 let said = match asked {
@@ -108,12 +108,12 @@ impl Program {
     /// Waits for its end, which nobody asked for, and tells of it.
     pub(crate) async fn ended(&mut self, home: &Home) -> String {
         match self.child.wait().await {
-            Ok(status) => self.obituary(status, home).await,
+            Ok(status) => self.why_it_ended(status, home).await,
             Err(error) => format!("{} can't be looked after: {error}", self.name),
         }
     }
 
-    async fn obituary(&mut self, status: ExitStatus, home: &Home) -> String {
+    async fn why_it_ended(&mut self, status: ExitStatus, home: &Home) -> String {
         // The rest of its output; a process that it left behind may hold that open.
         let _rest = timeout(Duration::from_secs(1), async { while self.output.join_next().await.is_some() {} }).await;
         let log = home.shown(&self.log);

@@ -6,7 +6,6 @@ use std::{
 };
 
 use crate::{
-    home::Home,
     secrets::Secrets,
     settings::{SIMULATOR_PUBLISHABLE_KEY, SIMULATOR_SECRET_KEY, Settings},
     state::Access,
@@ -26,7 +25,6 @@ impl Environment {
         access: &mut Access,
         api_addr: SocketAddr,
         mail_url: String,
-        home: &Home,
     ) -> Self {
         access.api = reach(api_addr);
         access.jwt_secret = given("JWT_SECRET").unwrap_or_else(|| secrets.jwt_secret.clone());
@@ -54,7 +52,6 @@ impl Environment {
             ("STRIPE_WEBHOOK_SECRET", access.stripe_webhook_secret.clone()),
             ("MAIL_URL", mail_url),
             or_ours("MAIL_FROM", SENDER),
-            or_ours("OBJECT_STORE_URL", &format!("file:{}", home.images().display())),
         ])
     }
 

@@ -3,8 +3,7 @@
 use std::{
     env,
     fs::{self, File},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -85,10 +84,6 @@ impl Home {
         self.folder.join("mail")
     }
 
-    pub(crate) fn images(&self) -> PathBuf {
-        self.folder.join("images")
-    }
-
     /// The simulator's books.
     pub(crate) fn stripe(&self) -> PathBuf {
         self.folder.join("stripe.json")
@@ -108,26 +103,4 @@ impl Home {
         let short = path.strip_prefix(&self.root).ok().filter(|_| here);
         short.unwrap_or(path).display().to_string()
     }
-}
-
-/// Writes a file that only its owner can read, all of it or nothing.
-pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let half = path.with_extension("half");
-    match fs::remove_file(&half) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&half)?;
-    file.write_all(text.as_bytes())?;
-    fs::rename(&half, path)
-}
-
-/// The last lines of a log.
-pub(crate) fn tail(log: &Path, lines: usize) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let all: Vec<&str> = text.lines().collect();
-    if all.is_empty() {
-        return "(it is empty)".into();
-    }
-    all[all.len().saturating_sub(lines)..].join("\n")
 }

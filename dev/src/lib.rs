@@ -2,9 +2,11 @@
 //! shop on them and the tests use the same ones. They speak to the shop over the network only and know none of its crates.
 
 pub mod cargo;
+pub mod files;
 pub mod mail;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod random;
 pub mod stripe;

@@ -3,10 +3,10 @@
 use std::{fs, io::ErrorKind};
 
 use anyhow::{Context, Result};
-use rand::{Rng, distr::Alphanumeric};
+use dev::{files::write_private, random::alphanumeric};
 use serde::{Deserialize, Serialize};
 
-use crate::home::{Home, write_private};
+use crate::home::Home;
 
 pub(crate) const ADMIN_EMAIL: &str = "admin@kassa.example";
 pub(crate) const SHOPPER_EMAIL: &str = "shopper@kassa.example";
@@ -28,10 +28,10 @@ impl Secrets {
             Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display())),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let secrets = Self {
-                    jwt_secret: random(48),
-                    webhook_secret: format!("whsec_{}", random(32)),
-                    admin_password: random(20),
-                    shopper_password: random(20),
+                    jwt_secret: alphanumeric(48),
+                    webhook_secret: format!("whsec_{}", alphanumeric(32)),
+                    admin_password: alphanumeric(20),
+                    shopper_password: alphanumeric(20),
                 };
                 let text = serde_json::to_string_pretty(&secrets).context("writing the secrets")?;
                 write_private(&path, &text).with_context(|| format!("writing {}", path.display()))?;
@@ -40,9 +40,4 @@ impl Secrets {
             Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
         }
     }
-}
-
-/// Letters and digits, so that it survives every shell and URL.
-pub(crate) fn random(length: usize) -> String {
-    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use chrono::Utc;
 use dev::{
+    files::tail,
     mail::{Catcher, CatcherOptions},
     ports,
     postgres::{Cluster, DURABLE_DATABASE, Place},
@@ -23,7 +24,7 @@ use crate::{
     client::http,
     demo,
     environment::{Environment, reach},
-    home::{Home, tail},
+    home::Home,
     programs::Programs,
     progress::{Step, note},
     secrets::Secrets,
@@ -80,8 +81,7 @@ impl<'a> Shop<'a> {
         let api_addr = self.api_addr()?;
         self.start_simulator(&secrets, api_addr).await?;
         let mail_url = self.start_catcher().await?;
-        let environment =
-            Environment::new(self.settings, &secrets, &mut self.state.access, api_addr, mail_url, self.home);
+        let environment = Environment::new(self.settings, &secrets, &mut self.state.access, api_addr, mail_url);
         self.migrate(programs, &environment).await?;
         self.start_programs(programs, &environment).await?;
 
@@ -229,7 +229,7 @@ impl<'a> Shop<'a> {
     }
 
     /// Waits until a part ends that should not, and tells of it.
-    pub(crate) async fn misfortune(&mut self) -> String {
+    pub(crate) async fn unexpected_end(&mut self) -> String {
         let home = self.home;
         tokio::select! {
             told = program_ends(&mut self.api, home) => told,

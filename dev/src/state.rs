@@ -4,11 +4,11 @@ use std::{fs, io::ErrorKind, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
-use dev::process::Identity;
+use dev::{files::write_private, process::Identity};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    home::{Home, write_private},
+    home::Home,
     secrets::{ADMIN_EMAIL, SHOPPER_EMAIL},
 };
 

@@ -90,7 +90,7 @@ pub(crate) fn runs_already(home: &Home) -> String {
 
 async fn watch(shop: &mut Shop<'_>, signals: &mut Signals) -> Result<()> {
     tokio::select! {
-        told = shop.misfortune() => bail!(told),
+        told = shop.unexpected_end() => bail!(told),
         _ = signals.next() => Ok(()),
     }
 }

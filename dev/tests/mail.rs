@@ -1,6 +1,8 @@
 //! The mail catcher as its senders and readers meet it.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::Duration;
+
 use dev::mail::{Catcher, CatcherOptions};
 use serde_json::{Value, json};
 use tokio::{
@@ -186,7 +188,8 @@ async fn faults_strike_where_and_as_often_as_they_should() {
     let mut sender = Sender::connect(&catcher).await;
     sender.code().await;
     let removes = async {
-        while get(&catcher, "/_control/faults").await[hangs.to_string()]["hits"] != 1 {}
+        let hung = async { while get(&catcher, "/_control/faults").await[hangs.to_string()]["hits"] != 1 {} };
+        tokio::time::timeout(Duration::from_secs(10), hung).await.expect("the mail comes");
         http().delete(format!("{}/_control/faults", catcher.inbox_url())).send().await.unwrap();
     };
     let (code, ()) = tokio::join!(sender.mail("ada@kassa.example", "7"), removes);

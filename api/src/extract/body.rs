@@ -237,16 +237,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_json_is_malformed() {
-        let deep = format!("{{\"note\": {}", "[".repeat(10_000));
-        let deep_unknown = format!("{{\"lines\": {}{}}}", "[".repeat(1000), "]".repeat(1000));
-        for raw in ["", "{", "{\"lines\": []} x", "{'lines': []}", "nonsense", "\u{feff}{}", &deep_unknown] {
+        for raw in ["", "{", "{\"lines\": []} x", "{'lines': []}", "nonsense", "\u{feff}{}"] {
             let (status, body) = refused(raw).await;
-            assert!(
-                (status, &body["code"]) == (400, &"malformed_request".into()) || raw == deep_unknown,
-                "{raw}: {body}"
-            );
+            assert_eq!((status, &body["code"]), (400, &"malformed_request".into()), "{raw}: {body}");
         }
-        assert!(matches!(refused(&deep).await.0, 400 | 422));
     }
 
     #[test]

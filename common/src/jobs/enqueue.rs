@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::payload::Payload;
@@ -15,54 +14,37 @@ pub const CHANNEL: &str = "jobs";
 ///
 /// `None` when an unfinished job of this queue has the same dedupe key; the transaction goes on undisturbed. A handler that
 /// enqueues its own successor completes itself first, in the same transaction.
+///
+/// # Errors
+/// The database's.
 pub async fn enqueue<P: Payload>(conn: &mut PgConnection, payload: &P) -> sqlx::Result<Option<JobId>> {
-    insert(conn, payload, When::In(Duration::ZERO)).await
+    enqueue_in(conn, payload, Duration::ZERO).await
 }
 
 /// Enqueues a job that is due `after` from now by the database's clock; otherwise as [`enqueue`].
+///
+/// # Errors
+/// The database's.
 pub async fn enqueue_in<P: Payload>(
     conn: &mut PgConnection,
     payload: &P,
     after: Duration,
 ) -> sqlx::Result<Option<JobId>> {
-    insert(conn, payload, When::In(after)).await
-}
-
-/// Enqueues a job that is due at a moment of the database's clock, at once if it has passed; otherwise as [`enqueue`].
-pub async fn enqueue_at<P: Payload>(
-    conn: &mut PgConnection,
-    payload: &P,
-    at: DateTime<Utc>,
-) -> sqlx::Result<Option<JobId>> {
-    insert(conn, payload, When::At(at)).await
-}
-
-enum When {
-    In(Duration),
-    At(DateTime<Utc>),
-}
-
-async fn insert<P: Payload>(conn: &mut PgConnection, payload: &P, when: When) -> sqlx::Result<Option<JobId>> {
-    let (at, after) = match when {
-        When::In(after) => (None, after.as_secs_f64()),
-        When::At(at) => (Some(at), 0.0),
-    };
     let payload_json = serde_json::to_value(payload).map_err(|error| sqlx::Error::Encode(error.into()))?;
     sqlx::query_scalar!(
         r#"WITH due AS (
-             SELECT greatest(now(), coalesce($4, now() + make_interval(secs => $5))) AS at
+             SELECT now() + make_interval(secs => $4) AS at
            ), enqueued AS (
              INSERT INTO jobs (id, job_type, job, run_at, due_at, dedupe_key, request_id)
-             SELECT $1, $2, $3, due.at, due.at, $6, $7 FROM due
+             SELECT $1, $2, $3, due.at, due.at, $5, $6 FROM due
              ON CONFLICT (job_type, dedupe_key) WHERE done_at IS NULL DO NOTHING
              RETURNING id
            )
-           SELECT enqueued.id AS "id: JobId" FROM enqueued, pg_notify($8, $2)"#,
+           SELECT enqueued.id AS "id: JobId" FROM enqueued, pg_notify($7, $2)"#,
         JobId::new() as JobId,
         P::QUEUE.name(),
         payload_json,
-        at,
-        after,
+        after.as_secs_f64(),
         payload.dedupe_key(),
         request_id::current(),
         CHANNEL,

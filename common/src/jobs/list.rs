@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::queue::Queue;
 use crate::id::JobId;
 
 /// The states of a job, as people are told of them.
@@ -121,6 +120,9 @@ pub struct Listed {
 }
 
 /// The newest jobs that match.
+///
+/// # Errors
+/// The database's.
 pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
     let (status, went_wrong) = filter.state.map_or((None, None), |state| {
         let (status, went_wrong) = state.columns();
@@ -174,6 +176,9 @@ pub struct Tally {
 }
 
 /// Counts all jobs that are not done, of which there may be too many to count.
+///
+/// # Errors
+/// The database's.
 pub async fn tally(conn: &mut PgConnection) -> sqlx::Result<Vec<Tally>> {
     let rows = sqlx::query!(
         r#"SELECT job_type, status, (failures > 0 OR crashes > 0) AS "went_wrong!", count(*) AS "count!",
@@ -197,15 +202,4 @@ pub async fn tally(conn: &mut PgConnection) -> sqlx::Result<Vec<Tally>> {
         }
     }
     Ok(tallies)
-}
-
-/// Whether a job with this dedupe key is pending or running.
-pub async fn has_live(conn: &mut PgConnection, queue: Queue, dedupe_key: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM jobs WHERE job_type = $1 AND dedupe_key = $2 AND done_at IS NULL) AS "exists!""#,
-        queue.name(),
-        dedupe_key,
-    )
-    .fetch_one(conn)
-    .await
 }

@@ -21,8 +21,8 @@ mod payload;
 mod queue;
 
 pub use death::on_death;
-pub use enqueue::{CHANNEL, enqueue, enqueue_at, enqueue_in};
+pub use enqueue::{CHANNEL, enqueue, enqueue_in};
 pub use lease::{CompleteError, Lease};
-pub use list::{Filter, Listed, State, Tally, UnknownState, has_live, list, tally};
+pub use list::{Filter, Listed, State, Tally, UnknownState, list, tally};
 pub use payload::{CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, SendEmail};
 pub use queue::{GivesUp, Queue};

@@ -9,6 +9,7 @@ use std::{fmt::Display, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
+use dev::{random::alphanumeric, stripe::decimals};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,7 +18,6 @@ use crate::{
     client::{Client, Reply},
     home::Home,
     progress::{print, seconds},
-    secrets::random,
     state::{Access, State},
 };
 use stripe::Confirmation;
@@ -65,8 +65,8 @@ impl<'a> Purchase<'a> {
     /// A fresh shopper puts a product into the cart and checks out.
     async fn begin(access: &'a Access) -> Result<Self> {
         let client = Client::new(&access.api);
-        let email = format!("buyer-{}@kassa.example", random(8).to_lowercase());
-        let account = json!({ "email": email, "password": random(20), "name": "Bea Buyer" });
+        let email = format!("buyer-{}@kassa.example", alphanumeric(8).to_lowercase());
+        let account = json!({ "email": email, "password": alphanumeric(20), "name": "Bea Buyer" });
         let reply = client.post("/auth/register", &account).await?.expect(&[201])?;
         tell(&reply, "registered", &email);
         let client = client.with_session(&reply.body)?;
@@ -201,14 +201,11 @@ fn text(value: &Value) -> &str {
 
 /// Minor units as people read them.
 fn price(amount: &Value, currency: &Value) -> String {
-    const WITHOUT_DECIMALS: &[&str] = &[
-        "bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf",
-    ];
     let (amount, currency) = (amount.as_i64().unwrap_or_default(), text(currency));
-    if WITHOUT_DECIMALS.contains(&currency) {
-        format!("{amount} {}", currency.to_uppercase())
-    } else {
-        format!("{}.{:02} {}", amount / 100, amount % 100, currency.to_uppercase())
+    let (decimals, code) = (decimals(currency), currency.to_uppercase());
+    match 10_i64.pow(decimals) {
+        1 => format!("{amount} {code}"),
+        unit => format!("{}.{:0width$} {code}", amount / unit, amount % unit, width = decimals as usize),
     }
 }
 

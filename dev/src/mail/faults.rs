@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, for whoever directs the play: slowness, refusals, silence. In force until it has struck as often
+//! What goes wrong on purpose, for tests: slowness, refusals, silence. In force until it has struck as often
 //! as it should, or is removed.
 
 use std::{

@@ -1,4 +1,4 @@
-//! The inbox over HTTP: JSON for programs, pages for people, faults for whoever directs the play.
+//! The inbox over HTTP: JSON for programs, pages for people, faults for tests.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -1,7 +1,7 @@
 //! A mail catcher: takes every mail over SMTP, delivers none, and shows them over HTTP, to people and to programs. For
 //! development and tests: no authentication, no TLS, loopback only. It can be told to behave badly.
 //!
-//! `smtp` talks to whoever sends, `mailbox` keeps what came, `inbox` shows it, `faults` is for whoever directs the play.
+//! `smtp` talks to whoever sends, `mailbox` keeps what came, `inbox` shows it, `faults` makes it fail for tests.
 //!
 //! | call on the inbox's port | does |
 //! |---|---|

@@ -199,21 +199,21 @@ impl Session {
             };
         }
         Ok(match hit {
-            Some(hit) => suffer(&hit).await?.unwrap_or(answer),
+            Some(hit) => act_out(&hit).await?.unwrap_or(answer),
             None => answer,
         })
     }
 
-    /// Suffers the fault that strikes here, if there is one; gives the answer in the place of ours.
+    /// Lets the fault strike that is in force here, if there is one; gives the answer in the place of ours.
     async fn strike(&self, at: Moment, to: &[String]) -> Result<Option<String>, End> {
         match self.app.faults.strike(at, to) {
-            Some(hit) => suffer(&hit).await,
+            Some(hit) => act_out(&hit).await,
             None => Ok(None),
         }
     }
 }
 
-async fn suffer(hit: &super::faults::InForce) -> Result<Option<String>, End> {
+async fn act_out(hit: &super::faults::InForce) -> Result<Option<String>, End> {
     tokio::time::sleep(hit.fault.delay()).await;
     if hit.fault.hang {
         hit.removed.cancelled().await;

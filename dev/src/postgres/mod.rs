@@ -25,7 +25,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgConnection},
 };
 
-use crate::{ports, process::Identity};
+use crate::{files::write_private, ports, process::Identity};
 
 pub use binaries::{Binaries, FindError, find};
 pub use place::{Place, end_leftover, made_by_us, wipe};
@@ -269,7 +269,7 @@ async fn create_unless_there(
         fs::remove_dir_all(&half).map_err(doing(format!("removing {}", half.display())))?;
     }
     let password: String = rand::rng().sample_iter(Alphanumeric).take(24).map(char::from).collect();
-    place::write_private(&secret, &password)
+    write_private(&secret, &password)
         .and_then(|()| owner.give(&secret))
         .map_err(doing(format!("writing {}", secret.display())))?;
     // The locale of C folds the case of ASCII only; where C.UTF-8 is unknown it has to do.

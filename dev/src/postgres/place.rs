@@ -3,10 +3,10 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io::{self},
     os::unix::{
         ffi::OsStrExt,
-        fs::{OpenOptionsExt, PermissionsExt, symlink},
+        fs::{PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
 };
@@ -15,6 +15,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{PostgresError, doing, leftover, owner::Owner};
+use crate::files::write_private;
 
 /// Says that `cargo dev` made the cluster, so that it may wipe it.
 const MARKER: &str = "kassa-dev.json";
@@ -122,10 +123,4 @@ async fn elsewhere(asked: &Path) -> Result<PathBuf, PostgresError> {
         None => {}
     }
     Ok(folder)
-}
-
-/// Writes a file that nobody else can read.
-pub(super) fn write_private(file: &Path, text: &str) -> io::Result<()> {
-    let mut opened = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
-    opened.write_all(text.as_bytes())
 }

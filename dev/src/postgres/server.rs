@@ -1,7 +1,7 @@
 //! The server's process: started, waited for, stopped.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -18,7 +18,10 @@ use tokio::{
 };
 
 use super::{Binaries, Kind, PostgresError, doing, owner::Owner};
-use crate::process::{self, Identity};
+use crate::{
+    files::tail,
+    process::{self, Identity},
+};
 
 /// A start after a crash replays the log first.
 const START: Duration = Duration::from_secs(120);
@@ -77,7 +80,7 @@ impl Server {
                 Err(_) => "no answer".to_owned(),
             };
             if let Ok(Some(ended)) = self.child.try_wait() {
-                let tail = tail(&self.log);
+                let tail = tail(&self.log, 15);
                 return Err(PostgresError::Ended { ended: ended.to_string(), log: self.log.clone(), tail });
             }
             if Instant::now() > deadline {
@@ -118,12 +121,6 @@ impl Drop for Server {
 fn socket_folder(folder: &Path, port: u16) -> PathBuf {
     let socket = folder.join(format!(".s.PGSQL.{port}"));
     if socket.as_os_str().len() <= LONGEST_SOCKET { folder.to_owned() } else { PathBuf::new() }
-}
-
-fn tail(log: &Path) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(15)..].join("\n")
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::{
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Cluster, Kind, PostgresError, doing, leftover, owner::Owner, place};
-use crate::process::Identity;
+use super::{Cluster, Kind, PostgresError, doing, leftover, owner::Owner};
+use crate::{files::write_private, process::Identity};
 
 const PREFIX: &str = "kassa-postgres-";
 /// In its folder: the process that keeps it.
@@ -83,7 +83,7 @@ impl Folder {
         let folder = Self(base.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple())));
         owner.make_private(&folder.0).map_err(doing(format!("making {}", folder.0.display())))?;
         let keeper = serde_json::to_string(&Identity::own()).expect("an identity is plain data");
-        place::write_private(&folder.0.join(KEEPER), &keeper).map_err(doing("noting the keeper"))?;
+        write_private(&folder.0.join(KEEPER), &keeper).map_err(doing("noting the keeper"))?;
         Ok(folder)
     }
 }

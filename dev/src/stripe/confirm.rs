@@ -9,8 +9,9 @@ use super::{
     errors::ApiError,
     form::Form,
     intents::{self, unexpected_state},
-    objects::{Challenge, Intent, IntentStatus, Method, new_id, random},
+    objects::{Challenge, Intent, IntentStatus, Method, new_id},
 };
+use crate::random::alphanumeric;
 
 /// The parameters of a confirmation.
 #[derive(Debug, Default)]
@@ -143,7 +144,7 @@ fn check_status(intent: &Intent) -> Result<(), ApiError> {
 }
 
 fn challenge(desk: &mut Desk<'_>, mut intent: Intent, terms: &Terms) {
-    let token = random(24);
+    let token = alphanumeric(24);
     intent.status = IntentStatus::RequiresAction;
     intent.challenge = Some(Challenge {
         url: format!("{}/3d_secure/{}/{token}", desk.base_url, intent.id),

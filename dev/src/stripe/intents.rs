@@ -9,8 +9,9 @@ use super::{
     form::{self, Form},
     lists::{self, Page},
     money,
-    objects::{Charge, Intent, IntentStatus, new_id, random},
+    objects::{Charge, Intent, IntentStatus, new_id},
 };
+use crate::random::alphanumeric;
 
 /// `POST /v1/payment_intents`.
 pub(crate) fn create(desk: &mut Desk<'_>, form: &Form) -> Result<Value, ApiError> {
@@ -60,7 +61,7 @@ fn read(desk: &Desk<'_>, form: &Form) -> Result<Intent, ApiError> {
     let (automatic, payment_method_types) = method_types(form, &currency)?;
     let id = new_id("pi");
     Ok(Intent {
-        client_secret: format!("{id}_secret_{}", random(25)),
+        client_secret: format!("{id}_secret_{}", alphanumeric(25)),
         id,
         amount,
         status: IntentStatus::RequiresPaymentMethod,

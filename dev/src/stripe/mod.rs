@@ -5,7 +5,7 @@
 //!
 //! A call goes through `api` (key, idempotency, faults) to `dispatch` and from there to `intents`, `confirm`, `attempt`, `refunds`,
 //! `disputes` or `events`, which work at a `desk` over the books of `store`. `webhooks` sends what they emit, `settle` does
-//! what happens by itself, `journal` keeps the books over a restart, and `control` is for whoever directs the play.
+//! what happens by itself, `journal` keeps the books over a restart, and `control` is how tests direct it.
 
 mod answer;
 mod api;
@@ -58,6 +58,7 @@ use url::Url;
 
 pub(crate) use app::App;
 pub use journal::JournalError;
+pub use money::decimals;
 
 use app::State;
 use auth::ApiKeys;

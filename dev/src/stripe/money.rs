@@ -87,15 +87,20 @@ pub(crate) fn display(amount: i64, currency: &str) -> String {
         "jpy" => "¥",
         _ => "",
     };
-    let decimals = if ZERO_DECIMAL.contains(&currency) {
-        return format!("{symbol}{}", grouped(amount));
-    } else if THREE_DECIMAL.contains(&currency) {
-        3
-    } else {
-        2
-    };
-    let unit = 10_i64.pow(decimals);
-    format!("{symbol}{}.{:0width$}", grouped(amount / unit), amount % unit, width = decimals as usize)
+    let decimals = decimals(currency);
+    match 10_i64.pow(decimals) {
+        1 => format!("{symbol}{}", grouped(amount)),
+        unit => format!("{symbol}{}.{:0width$}", grouped(amount / unit), amount % unit, width = decimals as usize),
+    }
+}
+
+/// How many digits of an amount stand behind the point.
+pub fn decimals(currency: &str) -> u32 {
+    match currency {
+        zero if ZERO_DECIMAL.contains(&zero) => 0,
+        three if THREE_DECIMAL.contains(&three) => 3,
+        _ => 2,
+    }
 }
 
 fn grouped(amount: i64) -> String {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::{
-    jobs::{self, Filter, Payload as _, State},
+    jobs::{self, Filter, State},
     request_id,
 };
 
@@ -31,11 +31,9 @@ async fn a_key_is_unique_among_unfinished_jobs_only() {
     lab.until_job(first, "status = 'Running'").await;
     let mut conn = lab.pool.acquire().await.expect("the database is there");
     assert_eq!(jobs::enqueue(&mut conn, &probe).await.expect("a duplicate is no error"), None, "it runs already");
-    assert!(jobs::has_live(&mut conn, Probe::QUEUE, "7").await.expect("it can be asked"));
 
     lab.release.add_permits(1);
     lab.until_job(first, "status = 'Done'").await;
-    assert!(!jobs::has_live(&mut conn, Probe::QUEUE, "7").await.expect("it can be asked"));
     lab.release.add_permits(1);
     let second = jobs::enqueue(&mut conn, &probe).await.expect("it can be enqueued").expect("the first one is done");
     lab.until_job(second, "status = 'Done'").await;
@@ -56,16 +54,6 @@ async fn a_scheduled_job_starts_when_it_is_due_and_not_before() {
     );
     assert_eq!(lab.of::<i32>(late, "attempts").await, 0);
     worker.ended().await;
-}
-
-#[tokio::test]
-async fn a_job_enqueued_at_a_moment_that_has_passed_is_due_now_and_young() {
-    let lab = Lab::new().await;
-    let mut conn = lab.pool.acquire().await.expect("the database is there");
-    let yesterday = lab.value("SELECT now() - interval '1 day'").await;
-    let job = jobs::enqueue_at(&mut conn, &Probe::new(What::Succeed), yesterday).await.expect("it can be enqueued");
-    let job = job.expect("it has no key");
-    assert!(lab.of::<bool>(job, "run_at <= now() AND due_at > now() - interval '1 minute'").await);
 }
 
 #[tokio::test]

@@ -8,8 +8,7 @@ mod intent;
 mod method;
 mod refund;
 
-use rand::{Rng, distr::Alphanumeric};
-
+use crate::random::alphanumeric;
 pub(crate) use charge::{Charge, ChargeStatus};
 pub(crate) use dispute::{Dispute, DisputeStatus};
 pub(crate) use event::Event;
@@ -19,10 +18,5 @@ pub(crate) use refund::{Refund, RefundStatus};
 
 /// A new id such as `pi_3…`, in Stripe's form.
 pub(crate) fn new_id(prefix: &str) -> String {
-    format!("{prefix}_3{}", random(23))
-}
-
-/// Letters and digits that nobody can guess.
-pub(crate) fn random(length: usize) -> String {
-    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
+    format!("{prefix}_3{}", alphanumeric(23))
 }
