@@ -99,11 +99,11 @@ pub struct Inbound {
     pub age_seconds: f64,
 }
 
-/// The event of a job; `None` once it has been applied or ignored.
+/// The event of a job, with one more attempt counted; `None` once it has been applied or ignored.
 ///
 /// # Errors
 /// The database's.
-pub async fn load(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Option<Inbound>> {
+pub async fn begin_attempt(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Option<Inbound>> {
     let row = sqlx::query!(
         r#"UPDATE webhook_logs SET attempts = attempts + 1
            WHERE id = $1 AND status IN ('received', 'parked', 'failed')

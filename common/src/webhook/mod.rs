@@ -4,7 +4,7 @@ mod inbox;
 mod process;
 mod signature;
 
-pub use inbox::{Inbound, InvalidEvent, Parsed, Received, load, parse, receive};
+pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, parse, receive};
 pub(crate) use process::failed;
 pub use process::{apply_intent, ignore, park};
 pub use signature::{InvalidSignature, TOLERANCE, verify};

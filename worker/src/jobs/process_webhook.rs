@@ -23,7 +23,7 @@ const UNKNOWN_ORDER: &str = "the intent names an order that we don't know";
 /// # Errors
 /// For another try; after a day the event is given up and kept as `failed`.
 pub async fn run(job: Job<ProcessWebhook>, context: Arc<Context>) -> Result<(), JobError> {
-    let Some(event) = webhook::load(&context.pool, job.payload.webhook_log_id).await? else {
+    let Some(event) = webhook::begin_attempt(&context.pool, job.payload.webhook_log_id).await? else {
         return Ok(());
     };
     if event.livemode != context.livemode {
