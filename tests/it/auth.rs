@@ -196,3 +196,19 @@ async fn a_token_is_worth_what_its_users_row_says_now() {
     ended.with_token(text(&again["access_token"])).get("/auth/me").await.expect(200);
     shop.finish().await;
 }
+
+#[tokio::test]
+async fn logins_leave_no_memory_behind() {
+    let shop = Shop::start().await;
+    let visitor = shop.visitor();
+    let Some(before) = shop.api.resident_memory() else { return shop.finish().await };
+    let credentials = json!({ "email": "nobody@kassa.example", "password": PASSWORD });
+    for _ in 0..4 {
+        for reply in join_all((0..6).map(|_| visitor.post("/auth/login", &credentials))).await {
+            reply.problem(401, "invalid_credentials");
+        }
+    }
+    let after = shop.api.resident_memory().expect("it was told before");
+    assert!(after < before + 16 * 1024, "{before} KiB before, {after} KiB after: a hash takes 19 MiB");
+    shop.finish().await;
+}

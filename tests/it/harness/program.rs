@@ -75,6 +75,13 @@ impl Program {
         self.guard.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
+    /// Its resident memory in KiB, where the system tells (proc(5), `VmRSS`).
+    pub(crate) fn resident_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().trim_end_matches(" kB").parse().ok()
+    }
+
     /// All that it logged.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
