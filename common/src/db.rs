@@ -12,6 +12,15 @@ use crate::money::Currency;
 
 /// How long a caller waits for a free connection before it is told that the shop is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// What holds for each session. A process that froze, or whose host is gone, must not keep its locks: nothing that we do in a
+/// transaction waits for anything but the database.
+const SESSION: [(&str, &str); 5] = [
+    ("timezone", "UTC"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("tcp_keepalives_idle", "15"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+];
 /// Pause between two looks at a database that can't be used yet.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -21,7 +30,7 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_lazy_with(options.options([("timezone", "UTC")]))
+        .connect_lazy_with(options.options(SESSION))
 }
 
 /// Why a database can't be used as it is.

@@ -17,5 +17,6 @@ mod purchase;
 mod races;
 mod signals;
 mod startup;
+mod stuck;
 mod verify;
 mod webhooks;

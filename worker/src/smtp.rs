@@ -9,6 +9,7 @@ use common::{
 use lettre::{
     AsyncFileTransport, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
+    transport::smtp::response::Code,
 };
 
 /// A ready way to send.
@@ -38,6 +39,12 @@ pub enum SendError {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UnusableConfiguration(&'static str);
+
+/// Whether a 5xx says that this mail will never be taken (RFC 5321, section 4.2.3). Others, such as a login that is refused (535) or
+/// a service that is closed (521), are about us or the server.
+fn is_about_the_mail(code: Code) -> bool {
+    (550..=555).contains(&u16::from(code))
+}
 
 impl Mailer {
     /// The configured way. Connects when the first mail is sent.
@@ -91,7 +98,7 @@ impl Mailer {
             Transport::Smtp(smtp) => smtp.send(message).await.map(|_| ()).map_err(|e| {
                 // The server's own words may quote the address: its code says enough.
                 let code = e.status().map(|code| format!(" ({code})")).unwrap_or_default();
-                if e.is_permanent() {
+                if e.status().is_some_and(is_about_the_mail) {
                     SendError::Permanent(format!("the mail server refused the mail{code}"))
                 } else {
                     SendError::Transient(format!("the mail server did not take the mail{code}"))

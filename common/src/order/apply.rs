@@ -11,7 +11,7 @@ use crate::{
     inventory,
     jobs::{self, CancelIntent, CompleteError, DecrementInventory, Lease},
     mail::{self, Kind},
-    payment::{self, IntentReport, IntentStatus, LogEntry},
+    payment::{self, IntentReport, IntentStatus, LogEntry, Seen, Stored},
 };
 
 /// What came of a report.
@@ -21,6 +21,8 @@ pub enum Applied {
     To(Status),
     /// There is no such order.
     UnknownOrder,
+    /// Something newer may have been booked since Stripe was asked: nothing is booked, ask again.
+    Stale,
 }
 
 /// Where a report comes from, for the payment log.
@@ -30,10 +32,20 @@ pub struct Source<'a> {
     pub operation: &'a str,
     /// `req_…`, where Stripe was asked.
     pub stripe_request_id: Option<&'a str>,
+    /// What was seen of the intent before Stripe was asked.
+    pub seen: Seen,
+}
+
+/// What [`book`] did.
+pub(crate) enum Booked {
+    /// It is booked; the order as it stands then, still locked.
+    Order(Order),
+    /// See [`Applied::UnknownOrder`] and [`Applied::Stale`].
+    Not(Applied),
 }
 
 /// Books what Stripe answered about an order's intent, moves the order, and completes the job if `lease` is given, all in one
-/// transaction.
+/// transaction. Where nothing is booked the job is not completed either.
 ///
 /// # Errors
 /// The database's, or that another worker has the job.
@@ -45,14 +57,13 @@ pub async fn apply_intent(
     source: Source<'_>,
 ) -> Result<Applied, CompleteError> {
     let mut tx = pool.begin().await?;
-    let order = book(&mut tx, id, report, source).await?;
+    let order = match book(&mut tx, id, report, source).await? {
+        Booked::Order(order) => order,
+        Booked::Not(why) => return Ok(why),
+    };
     if let Some(lease) = lease {
         lease.complete(&mut tx).await?;
     }
-    let Some(order) = order else {
-        tx.commit().await?;
-        return Ok(Applied::UnknownOrder);
-    };
     store::commit(tx, &order).await?;
     Ok(Applied::To(order.status))
 }
@@ -69,20 +80,22 @@ pub async fn refuse(pool: &PgPool, lease: &Lease, id: OrderId, reason: &str) -> 
     };
     timeline::record(&mut tx, id, "payment.refused", Actor::Stripe, json!({ "reason": reason })).await?;
     advance(&mut tx, &mut order, Event::Refused, Actor::Stripe).await?;
+    cancel_needless_intents(&mut tx, &order).await?;
     lease.complete(&mut tx).await?;
     Ok(store::commit(tx, &order).await?)
 }
 
-/// The body of [`apply_intent`], for callers with a transaction of their own. Gives the order as it stands then, if there is
-/// one.
+/// The body of [`apply_intent`], for callers with a transaction of their own.
 pub(crate) async fn book(
     tx: &mut PgConnection,
     id: OrderId,
     report: &IntentReport,
     source: Source<'_>,
-) -> sqlx::Result<Option<Order>> {
-    let Some(mut order) = store::lock(tx, id).await? else { return Ok(None) };
-    let intent = payment::store(tx, &order, report).await?;
+) -> sqlx::Result<Booked> {
+    let Some(mut order) = store::lock(tx, id).await? else { return Ok(Booked::Not(Applied::UnknownOrder)) };
+    let Stored::Written(intent) = payment::store(tx, &order, report, source.seen).await? else {
+        return Ok(Booked::Not(Applied::Stale));
+    };
     let entry = LogEntry {
         order_id: Some(id),
         operation: source.operation,
@@ -108,20 +121,38 @@ pub(crate) async fn book(
             let event = if exact { Event::Succeeded } else { Event::AmountMismatch };
             advance(tx, &mut order, event, Actor::Stripe).await?;
         }
+        // An order that is being canceled ends with the last of its intents: until then it can be paid.
+        IntentStatus::Canceled if intent.current || order.status == Status::Canceling => {
+            if payment::open_intents(tx, id).await?.is_empty() {
+                advance(tx, &mut order, Event::IntentCanceled, Actor::Stripe).await?;
+            }
+        }
         _ if !intent.current => {}
         IntentStatus::Processing => advance(tx, &mut order, Event::Processing, Actor::Stripe).await?,
-        IntentStatus::Canceled => advance(tx, &mut order, Event::IntentCanceled, Actor::Stripe).await?,
         IntentStatus::RequiresPaymentMethod if report.last_error.is_some() => {
             advance(tx, &mut order, Event::Declined, Actor::Stripe).await?;
         }
-        IntentStatus::RequiresPaymentMethod | IntentStatus::Other(_) => {}
+        // The payment that was under way has failed, although its event has not come, or the shopper has begun another since.
+        IntentStatus::RequiresPaymentMethod | IntentStatus::Other(_) if order.status == Status::Processing => {
+            advance(tx, &mut order, Event::Declined, Actor::Stripe).await?;
+        }
+        IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled | IntentStatus::Other(_) => {}
     }
-    let ended = matches!(report.status, IntentStatus::Succeeded | IntentStatus::Canceled);
-    if intent.current && !ended && matches!(order.status, Status::Canceling | Status::Canceled) {
-        jobs::enqueue(tx, &CancelIntent { payment_intent_id: intent.id }).await?;
-    }
+    cancel_needless_intents(tx, &order).await?;
     store::announce(tx, id).await?; // its last error may have changed, where its status has not
-    Ok(Some(order))
+    Ok(Booked::Order(order))
+}
+
+/// Sees to it that nobody can pay an order that is paid, or ended, or about to be: by none of the intents that it ever had, for
+/// a shopper may have been shown any of them.
+pub(super) async fn cancel_needless_intents(tx: &mut PgConnection, order: &Order) -> sqlx::Result<()> {
+    if order.status.awaits_payment() {
+        return Ok(());
+    }
+    for intent in payment::open_intents(tx, order.id).await? {
+        jobs::enqueue(tx, &CancelIntent { payment_intent_id: intent }).await?;
+    }
+    Ok(())
 }
 
 /// Moves a locked order as the table says, with all that follows from where it arrives.

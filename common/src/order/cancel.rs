@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{CancelReason, Event, Next, Order, Status, apply::advance, store};
+use super::{
+    CancelReason, Event, Next, Order, Status,
+    apply::{advance, cancel_needless_intents},
+    store,
+};
 use crate::{
     actor::Actor,
     db::{AsDatabaseError, retrying},
     id::{OrderId, UserId},
-    jobs::{self, CancelIntent, CompleteError, Lease},
-    payment,
+    jobs::{CompleteError, Lease},
 };
 
 /// Why an order was not canceled.
@@ -95,15 +98,10 @@ async fn end(
     reason: CancelReason,
     actor: Actor,
 ) -> sqlx::Result<()> {
-    let Next::To(next) = order.status.next(event) else { return Ok(()) };
+    let Next::To(_) = order.status.next(event) else { return Ok(()) };
     store::set_cancel_reason(tx, order, Some(reason)).await?;
     advance(tx, order, event, actor).await?;
-    if next == Status::Canceling
-        && let Some(intent) = payment::cancelable(tx, order.id).await?
-    {
-        jobs::enqueue(tx, &CancelIntent { payment_intent_id: intent }).await?;
-    }
-    Ok(())
+    cancel_needless_intents(tx, order).await
 }
 
 /// By the database's clock, which every due time comes from.

@@ -15,8 +15,8 @@ mod view;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub(crate) use apply::book;
 pub use apply::{Applied, Source, apply_intent, refuse};
+pub(crate) use apply::{Booked, book};
 pub use cancel::{CancelError, Expiry, cancel, expire};
 pub use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, Shortfall, place};

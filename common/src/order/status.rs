@@ -111,6 +111,11 @@ impl Status {
         matches!(self, Self::AwaitingPayment | Self::PaymentFailed)
     }
 
+    /// Whether its payment is still to come: it has not come yet, and nothing ended the order.
+    pub fn awaits_payment(self) -> bool {
+        matches!(self, Self::Pending | Self::AwaitingPayment | Self::Processing | Self::PaymentFailed)
+    }
+
     /// What follows when `event` happens in this status.
     pub fn next(self, event: Event) -> Next {
         use Next::{Refused, ReserveAgain, To, Unchanged};

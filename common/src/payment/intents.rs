@@ -70,41 +70,47 @@ pub async fn raise_generation(pool: &PgPool, wanted: &IntentToCreate) -> sqlx::R
     .map(|_| ())
 }
 
-/// Whose payment an intent is, if we know it. That counts for more than its metadata, which can be edited at Stripe.
+/// When an intent's row was last written, before Stripe was asked about it: what Stripe answered may be older than what is in the
+/// row by then. `None` where there was no row.
+pub type Seen = Option<DateTime<Utc>>;
+
+/// An intent that we have stored.
+#[derive(Clone, Debug)]
+pub struct KnownIntent {
+    /// Whose payment it is. That counts for more than its metadata, which can be edited at Stripe.
+    pub order_id: OrderId,
+    /// `pi_…`
+    pub stripe_id: String,
+    /// See [`Seen`].
+    pub seen: DateTime<Utc>,
+}
+
+/// What we know of an intent of Stripe's.
 ///
 /// # Errors
 /// The database's.
-pub async fn order_of(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Option<OrderId>> {
-    sqlx::query_scalar!(
-        r#"SELECT order_id AS "order_id: OrderId" FROM payment_intents WHERE stripe_id = $1"#,
+pub async fn known_intent(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Option<KnownIntent>> {
+    sqlx::query_as!(
+        KnownIntent,
+        r#"SELECT order_id AS "order_id: OrderId", stripe_id AS "stripe_id!", updated_at AS seen
+           FROM payment_intents WHERE stripe_id = $1"#,
         stripe_id
     )
     .fetch_optional(pool)
     .await
 }
 
-/// An intent that is to be canceled, because its order is being canceled or is so already.
-#[derive(Clone, Debug)]
-pub struct IntentToCancel {
-    /// Which order.
-    pub order_id: OrderId,
-    /// `pi_…`
-    pub stripe_id: String,
-    /// What it would have charged.
-    pub amount: Money,
-}
-
-/// What is to be canceled at Stripe; `None` when the intent has ended, or its order needs it after all.
+/// What is to be canceled at Stripe; `None` when the intent has ended, or its order may yet be paid.
 ///
 /// # Errors
 /// The database's.
-pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Result<Option<IntentToCancel>> {
+pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Result<Option<KnownIntent>> {
     sqlx::query_as!(
-        IntentToCancel,
-        r#"SELECT o.id AS "order_id: OrderId", p.stripe_id AS "stripe_id!", p.amount AS "amount: Money"
+        KnownIntent,
+        r#"SELECT p.order_id AS "order_id: OrderId", p.stripe_id AS "stripe_id!", p.updated_at AS seen
            FROM payment_intents p JOIN orders o ON o.id = p.order_id
            WHERE p.id = $1 AND p.stripe_id IS NOT NULL AND p.status NOT IN ('succeeded', 'canceled')
-             AND o.status IN ('canceling', 'canceled')"#,
+             AND o.status NOT IN ('pending', 'awaiting_payment', 'processing', 'payment_failed')"#,
         id.0
     )
     .fetch_optional(pool)
@@ -114,23 +120,42 @@ pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Resul
 /// An intent's row after what Stripe said was written into it.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredIntent {
-    pub id: PaymentIntentId,
     /// Whether it is the one that the shopper was given.
     pub current: bool,
     /// Whether another intent of the order had succeeded before.
     pub other_succeeded: bool,
 }
 
+/// What [`store`] did.
+#[derive(Clone, Debug)]
+pub(crate) enum Stored {
+    /// It is written.
+    Written(StoredIntent),
+    /// The row has changed since Stripe was asked, so the answer may be the older one: nothing is written.
+    Stale,
+}
+
 /// Writes what Stripe says of an intent into its row, in the transaction that has the order locked; a row that isn't there is
 /// made, so that an event which comes before our own reply is stored brings the id. A success stands for ever, and overwrites
-/// even a cancelation: money that came must be seen.
-pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentReport) -> sqlx::Result<StoredIntent> {
+/// even a cancelation: money that came must be seen. What is not final is written only into a row that is as it was `seen`.
+pub(crate) async fn store(
+    tx: &mut PgConnection,
+    order: &Order,
+    report: &IntentReport,
+    seen: Seen,
+) -> sqlx::Result<Stored> {
     let known = sqlx::query!(
-        r#"SELECT id AS "id: PaymentIntentId", generation FROM payment_intents WHERE stripe_id = $1"#,
+        r#"SELECT id AS "id: PaymentIntentId", order_id AS "order_id: OrderId", generation, updated_at
+           FROM payment_intents WHERE stripe_id = $1"#,
         report.stripe_id
     )
     .fetch_optional(&mut *tx)
     .await?;
+    let now_seen = known.as_ref().map(|row| row.updated_at);
+    let is_its = known.as_ref().is_none_or(|row| row.order_id == order.id); // only this order is locked
+    if !is_its || (!report.status.is_final() && now_seen != seen) {
+        return Ok(Stored::Stale);
+    }
     let (id, generation) = match known {
         Some(row) => (row.id, row.generation),
         None => adopt(tx, order, report).await?,
@@ -139,14 +164,18 @@ pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentR
     sqlx::query!(
         "UPDATE payment_intents
          SET status = CASE WHEN status = 'succeeded' OR status = 'canceled' AND $2 <> 'succeeded' THEN status ELSE $2 END,
-             amount_received = greatest(amount_received, $3),
-             client_secret = coalesce($4, client_secret),
-             last_error_code = coalesce($5, last_error_code),
-             last_error_message = coalesce($6, last_error_message),
-             updated_at = now()
+             amount = $3,
+             currency = $4,
+             amount_received = greatest(amount_received, $5),
+             client_secret = coalesce($6, client_secret),
+             last_error_code = coalesce($7, last_error_code),
+             last_error_message = coalesce($8, last_error_message),
+             updated_at = clock_timestamp()
          WHERE id = $1",
         id.0,
         report.status.as_str(),
+        report.amount.0,
+        report.currency,
         report.amount_received.0,
         report.client_secret,
         error.map(|e| e.code.as_str()),
@@ -167,7 +196,8 @@ pub(crate) async fn store(tx: &mut PgConnection, order: &Order, report: &IntentR
     if duplicate {
         sqlx::query!("UPDATE payment_intents SET duplicate = true WHERE id = $1", id.0).execute(tx).await?;
     }
-    Ok(StoredIntent { id, current: generation > 0 && generation == others.newest, other_succeeded: others.succeeded })
+    let current = generation > 0 && generation == others.newest;
+    Ok(Stored::Written(StoredIntent { current, other_succeeded: others.succeeded }))
 }
 
 /// Gives an intent that we see for the first time its row: that of its generation, or one beside.
@@ -208,24 +238,26 @@ async fn adopt(tx: &mut PgConnection, order: &Order, report: &IntentReport) -> s
     Ok((id, generation))
 }
 
-/// The order's current intent that can still be canceled, if one is stored.
-pub(crate) async fn cancelable(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Option<PaymentIntentId>> {
+/// The order's intents that have not ended at Stripe, as far as we know.
+pub(crate) async fn open_intents(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Vec<PaymentIntentId>> {
     sqlx::query_scalar!(
         r#"SELECT id AS "id: PaymentIntentId" FROM payment_intents
-           WHERE order_id = $1 AND generation > 0 AND stripe_id IS NOT NULL ORDER BY generation DESC LIMIT 1"#,
+           WHERE order_id = $1 AND stripe_id IS NOT NULL AND status NOT IN ('succeeded', 'canceled')"#,
         order.0
     )
-    .fetch_optional(tx)
+    .fetch_all(tx)
     .await
 }
 
-/// `pi_…` of the order's current intent while its payment is under way at Stripe: what is to be asked about again.
+/// The order's current intent while its payment is under way at Stripe: what is to be asked about again.
 ///
 /// # Errors
 /// The database's.
-pub async fn current_intent(pool: &PgPool, order: OrderId) -> sqlx::Result<Option<String>> {
-    sqlx::query_scalar!(
-        r#"SELECT p.stripe_id AS "stripe_id!" FROM payment_intents p JOIN orders o ON o.id = p.order_id
+pub async fn intent_under_way(pool: &PgPool, order: OrderId) -> sqlx::Result<Option<KnownIntent>> {
+    sqlx::query_as!(
+        KnownIntent,
+        r#"SELECT p.order_id AS "order_id: OrderId", p.stripe_id AS "stripe_id!", p.updated_at AS seen
+           FROM payment_intents p JOIN orders o ON o.id = p.order_id
            WHERE p.order_id = $1 AND p.generation > 0 AND p.stripe_id IS NOT NULL AND o.status = $2
            ORDER BY p.generation DESC LIMIT 1"#,
         order.0,

@@ -7,8 +7,9 @@ mod log;
 mod report;
 
 pub use intents::{
-    IntentToCancel, IntentToCreate, current_intent, intent_to_cancel, intent_to_create, order_of, raise_generation,
+    IntentToCreate, KnownIntent, Seen, intent_to_cancel, intent_to_create, intent_under_way, known_intent,
+    raise_generation,
 };
-pub(crate) use intents::{cancelable, store};
+pub(crate) use intents::{Stored, open_intents, store};
 pub use log::{LogEntry, log};
 pub use report::{IntentReport, IntentStatus, LastPaymentError};

@@ -60,6 +60,11 @@ impl LastPaymentError {
 }
 
 impl IntentStatus {
+    /// Whether nothing ever follows upon it.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Succeeded | Self::Canceled)
+    }
+
     /// Stripe's own word.
     pub fn as_str(&self) -> &str {
         match self {
@@ -86,7 +91,7 @@ impl From<&str> for IntentStatus {
 
 impl IntentReport {
     /// Reads an event's `data.object`, whatever API version wrote it: only the fields that we use, none but `id`, `status`,
-    /// `amount` and `currency` required.
+    /// `amount`, `amount_received` and `currency` required.
     pub fn from_event_object(object: &Value) -> Option<Self> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let metadata = &object["metadata"];
@@ -95,7 +100,7 @@ impl IntentReport {
             stripe_id: text(&object["id"])?,
             status: object["status"].as_str()?.into(),
             amount: Money(object["amount"].as_i64()?),
-            amount_received: Money(object["amount_received"].as_i64().unwrap_or(0).max(0)),
+            amount_received: Money(object["amount_received"].as_i64().filter(|amount| *amount >= 0)?),
             currency: text(&object["currency"])?.to_lowercase(),
             client_secret: text(&object["client_secret"]),
             last_error: error.is_object().then(|| {
@@ -116,7 +121,7 @@ mod tests {
     #[test]
     fn an_event_of_an_unknown_api_version_is_read_by_the_fields_that_we_use() {
         let object = json!({
-            "id": "pi_1", "status": "requires_teleport", "amount": 1200, "currency": "usd", "novelty": {"a": [1]},
+            "id": "pi_1", "status": "requires_teleport", "amount": 1200, "amount_received": 0, "currency": "usd", "novelty": {"a": [1]},
             "metadata": {"order_id": "o-1", "generation": "2"},
             "last_payment_error": {"code": "card_declined", "decline_code": "insufficient_funds", "message": "No."}
         });
@@ -129,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_decline_without_a_code_is_a_decline() {
-        let mut object = json!({ "id": "pi_1", "status": "requires_payment_method", "amount": 1, "currency": "usd" });
+        let mut object = json!({ "id": "pi_1", "status": "requires_payment_method", "amount": 1, "amount_received": 0, "currency": "usd" });
         for (error, code) in [(json!({}), "declined"), (json!({ "type": "card_error" }), "card_error")] {
             object["last_payment_error"] = error;
             let report = IntentReport::from_event_object(&object).expect("has all that is required");
@@ -142,8 +147,14 @@ mod tests {
 
     #[test]
     fn an_object_without_what_we_need_is_no_report() {
-        for object in [json!(null), json!({}), json!({"id": "pi_1", "status": 3, "amount": 1, "currency": "usd"})] {
-            assert_eq!(IntentReport::from_event_object(&object), None);
+        let whole =
+            json!({ "id": "pi_1", "status": "succeeded", "amount": 1, "amount_received": 1, "currency": "usd" });
+        assert!(IntentReport::from_event_object(&whole).is_some());
+        for member in ["id", "status", "amount", "amount_received", "currency"] {
+            let mut object = whole.clone();
+            object[member] = json!(null);
+            assert_eq!(IntentReport::from_event_object(&object), None, "without {member}");
         }
+        assert_eq!(IntentReport::from_event_object(&json!(null)), None);
     }
 }

@@ -58,27 +58,26 @@ pub enum Received {
     Duplicate,
 }
 
-/// Stores an event and enqueues its job; one that is there already is left alone.
+/// Stores an event and enqueues its job; one that is there already is left alone, unless it was given up: then Stripe was asked to
+/// send it again, and it gets another job.
 ///
 /// # Errors
 /// The database's: then nothing is stored, and Stripe has to send it again.
 pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received> {
-    let id = WebhookLogId::new();
     let mut tx = pool.begin().await?;
-    let stored = sqlx::query!(
-        "INSERT INTO webhook_logs (id, stripe_event_id, type, payload, livemode) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (stripe_event_id) DO NOTHING",
-        id.0,
+    let stored = sqlx::query_scalar!(
+        r#"INSERT INTO webhook_logs AS w (id, stripe_event_id, type, payload, livemode) VALUES ($1, $2, $3, $4, $5)
+           ON CONFLICT (stripe_event_id) DO UPDATE SET status = 'received', error = NULL WHERE w.status = 'failed'
+           RETURNING id AS "id: WebhookLogId""#,
+        WebhookLogId::new().0,
         event.envelope.id,
         event.envelope.kind,
         event.payload,
         event.envelope.livemode,
     )
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    if stored.rows_affected() == 0 {
-        return Ok(Received::Duplicate);
-    }
+    let Some(id) = stored else { return Ok(Received::Duplicate) };
     jobs::enqueue(&mut tx, &ProcessWebhook { webhook_log_id: id }).await?;
     tx.commit().await?;
     Ok(Received::Stored)

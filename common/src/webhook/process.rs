@@ -6,12 +6,12 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     id::{OrderId, WebhookLogId},
     jobs::{CompleteError, Lease},
-    order::{self, Applied, Source},
+    order::{self, Applied, Booked, Source},
     payment::IntentReport,
 };
 
-/// Applies what an event (or Stripe, asked because of it) says of an intent to its order. Where there is no such order nothing
-/// changes, and the job is not complete.
+/// Applies what an event (or Stripe, asked because of it) says of an intent to its order. Where nothing is
+/// booked the job is not complete.
 ///
 /// # Errors
 /// The database's, or that another worker has the job.
@@ -24,7 +24,10 @@ pub async fn apply_intent(
     source: Source<'_>,
 ) -> Result<Applied, CompleteError> {
     let mut tx = pool.begin().await?;
-    let Some(order) = order::book(&mut tx, order, report, source).await? else { return Ok(Applied::UnknownOrder) };
+    let order = match order::book(&mut tx, order, report, source).await? {
+        Booked::Order(order) => order,
+        Booked::Not(why) => return Ok(why),
+    };
     set_status(&mut tx, id, "processed", None, Some(order.id)).await?;
     lease.complete(&mut tx).await?;
     order::commit(tx, &order).await?;

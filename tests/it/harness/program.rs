@@ -87,9 +87,14 @@ impl Program {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        dev::process::send(self.pid, signal);
+    }
+
     /// Asks it to end, as an operator does.
     pub(crate) fn ask_to_end(&self) {
-        dev::process::send(self.pid, Signal::SIGTERM);
+        self.signal(Signal::SIGTERM);
     }
 
     /// Waits for its end, and gives its exit code.

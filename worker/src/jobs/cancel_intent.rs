@@ -5,10 +5,10 @@ use std::sync::Arc;
 use common::{
     jobs::CancelIntent,
     order::{self, Source},
-    payment::{self, IntentStatus, IntentToCancel},
+    payment::{self, KnownIntent},
 };
 
-use super::Context;
+use super::context::{Context, booked};
 use crate::{
     runtime::{Job, JobError},
     stripe::{Answer, StripeError},
@@ -31,9 +31,11 @@ pub async fn run(job: Job<CancelIntent>, context: Arc<Context>) -> Result<(), Jo
         }
         answer => answered(&context, &intent, "cancel_intent", answer).await?,
     };
-    let ended = matches!(answer.report.status, IntentStatus::Canceled | IntentStatus::Succeeded);
-    let source = Source { operation: "cancel_intent", stripe_request_id: answer.request_id.as_deref() };
-    order::apply_intent(&context.pool, ended.then_some(&job.lease), intent.order_id, &answer.report, source).await?;
+    let ended = answer.report.status.is_final();
+    let source =
+        Source { operation: "cancel_intent", stripe_request_id: answer.request_id.as_deref(), seen: Some(intent.seen) };
+    let lease = ended.then_some(&job.lease);
+    booked(order::apply_intent(&context.pool, lease, intent.order_id, &answer.report, source).await?)?;
     if ended {
         return Ok(());
     }
@@ -43,7 +45,7 @@ pub async fn run(job: Job<CancelIntent>, context: Arc<Context>) -> Result<(), Jo
 
 async fn answered(
     context: &Context,
-    intent: &IntentToCancel,
+    intent: &KnownIntent,
     operation: &str,
     answer: Result<Answer, StripeError>,
 ) -> Result<Answer, JobError> {

@@ -1,6 +1,6 @@
 //! What the jobs share: the ways out of the process, and what follows from a call that failed.
 
-use common::{config::JobLimits, id::OrderId, mail::Sender, payment};
+use common::{config::JobLimits, id::OrderId, mail::Sender, order::Applied, payment};
 use sqlx::PgPool;
 
 use crate::{
@@ -72,5 +72,18 @@ impl Context {
         if let Err(e) = payment::log(&self.pool, &entry).await {
             tracing::warn!(operation, error = %e, "the payment log could not be written");
         }
+    }
+}
+
+/// What Stripe said may be older than what is booked.
+pub(super) fn stale() -> JobError {
+    JobError::not_yet(anyhow::anyhow!("something newer was booked since Stripe was asked"))
+}
+
+/// The end of a job that applied what Stripe said, or another try where that may have been too old.
+pub(super) fn booked(applied: Applied) -> Result<(), JobError> {
+    match applied {
+        Applied::To(_) | Applied::UnknownOrder => Ok(()),
+        Applied::Stale => Err(stale()),
     }
 }

@@ -8,7 +8,7 @@ use common::{
     payment::{self, IntentToCreate},
 };
 
-use super::Context;
+use super::context::{Context, booked};
 use crate::{
     runtime::{Job, JobError},
     stripe::{Answer, Failure, StripeError},
@@ -38,9 +38,8 @@ pub async fn run(job: Job<CreateIntent>, context: Arc<Context>) -> Result<(), Jo
 }
 
 async fn store(context: &Context, lease: &Lease, wanted: &IntentToCreate, answer: &Answer) -> Result<(), JobError> {
-    let source = Source { operation: "create_intent", stripe_request_id: answer.request_id.as_deref() };
-    order::apply_intent(&context.pool, Some(lease), wanted.order_id, &answer.report, source).await?;
-    Ok(())
+    let source = Source { operation: "create_intent", stripe_request_id: answer.request_id.as_deref(), seen: None };
+    booked(order::apply_intent(&context.pool, Some(lease), wanted.order_id, &answer.report, source).await?)
 }
 
 async fn after_failure(
@@ -75,7 +74,12 @@ async fn after_failure(
 
 async fn find(context: &Context, wanted: &IntentToCreate) -> Result<Option<Answer>, JobError> {
     match context.stripe.find_intent(wanted.order_id, wanted.placed_at).await {
-        Ok(found) => Ok(found),
+        Ok(Some(found)) => {
+            // One that we know is of another order, whatever its metadata say.
+            let known = payment::known_intent(&context.pool, &found.report.stripe_id).await?;
+            Ok(known.is_none_or(|known| known.order_id == wanted.order_id).then_some(found))
+        }
+        Ok(None) => Ok(None),
         Err(e) => Err(context.failed_call("list_intents", Some(wanted.order_id), None, e).await),
     }
 }

@@ -8,7 +8,7 @@ use common::{
     payment,
 };
 
-use super::Context;
+use super::context::{Context, booked};
 use crate::runtime::{Job, JobError};
 
 /// Starts the end of an unpaid order. One whose payment is under way is asked about at Stripe, and looked at again later.
@@ -21,15 +21,20 @@ pub async fn run(job: Job<ExpireOrder>, context: Arc<Context>) -> Result<(), Job
         Expiry::Done => Ok(()),
         Expiry::NotBefore(left) => Err(JobError::not_before(anyhow::anyhow!("the order has not expired yet"), left)),
         Expiry::AskStripe => {
-            if let Some(intent) = payment::current_intent(&context.pool, order_id).await? {
-                match context.stripe.retrieve_intent(&intent).await {
+            if let Some(intent) = payment::intent_under_way(&context.pool, order_id).await? {
+                match context.stripe.retrieve_intent(&intent.stripe_id).await {
                     Ok(answer) => {
-                        let source =
-                            Source { operation: "retrieve_intent", stripe_request_id: answer.request_id.as_deref() };
-                        order::apply_intent(&context.pool, None, order_id, &answer.report, source).await?;
+                        let source = Source {
+                            operation: "retrieve_intent",
+                            stripe_request_id: answer.request_id.as_deref(),
+                            seen: Some(intent.seen),
+                        };
+                        booked(order::apply_intent(&context.pool, None, order_id, &answer.report, source).await?)?;
                     }
                     Err(e) => {
-                        return Err(context.failed_call("retrieve_intent", Some(order_id), Some(&intent), e).await);
+                        return Err(context
+                            .failed_call("retrieve_intent", Some(order_id), Some(&intent.stripe_id), e)
+                            .await);
                     }
                 }
             }

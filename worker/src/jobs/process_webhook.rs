@@ -10,7 +10,7 @@ use common::{
     webhook::{self, Inbound},
 };
 
-use super::Context;
+use super::context::{Context, stale};
 use crate::{
     figures,
     runtime::{Job, JobError},
@@ -42,11 +42,12 @@ pub async fn run(job: Job<ProcessWebhook>, context: Arc<Context>) -> Result<(), 
 async fn payment_intent(job: &Job<ProcessWebhook>, context: &Context, event: &Inbound) -> Result<(), JobError> {
     let object = &event.object;
     let known = match object["id"].as_str() {
-        Some(id) => payment::order_of(&context.pool, id).await?,
+        Some(id) => payment::known_intent(&context.pool, id).await?,
         None => None,
     };
+    let seen = known.as_ref().map(|known| known.seen);
     let order_id = match (known, object["metadata"]["order_id"].as_str()) {
-        (Some(order), _) => order,
+        (Some(known), _) => known.order_id,
         (None, None) => return ignore(job, context, event, "the intent names no order").await,
         (None, Some(named)) => match named.parse::<OrderId>() {
             Ok(order) => order,
@@ -67,13 +68,14 @@ async fn payment_intent(job: &Job<ProcessWebhook>, context: &Context, event: &In
         }
     };
     let operation = format!("event:{}", event.kind);
-    let source = Source { operation: &operation, stripe_request_id: request_id.as_deref() };
+    let source = Source { operation: &operation, stripe_request_id: request_id.as_deref(), seen };
     match webhook::apply_intent(&context.pool, &job.lease, event.id, order_id, &report, source).await? {
         Applied::To(_) => {
             settled(event, "processed");
             Ok(())
         }
         Applied::UnknownOrder => park(job, context, event, UNKNOWN_ORDER).await,
+        Applied::Stale => Err(stale()),
     }
 }
 

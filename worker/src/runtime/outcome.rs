@@ -9,6 +9,9 @@ use common::{
 
 use super::{backoff, in_flight::Assignment};
 
+/// No job is given up before: one that grew old while no worker ran gets some tries all the same.
+const LEAST_FAILURES: i32 = 3;
+
 /// How a handler that could not finish says what is to become of its job.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -144,7 +147,8 @@ impl Verdict {
         chance: f64,
     ) -> Self {
         let failed = |error: &Reason, least: Duration| {
-            if assignment.queue.gives_up() == GivesUp::ByAge && age >= limits.give_up_after {
+            let is_old = age >= limits.give_up_after && assignment.failures + 1 >= LEAST_FAILURES;
+            if is_old && assignment.queue.gives_up() == GivesUp::ByAge {
                 return Self::Dead { error: error.clone() };
             }
             let delay = backoff::delay(assignment.failures.saturating_add(1), age, limits, chance);

@@ -85,7 +85,7 @@ impl StripeError {
             500.. if refusal.replayed => Failure::KeySpent,
             401 | 403 => Failure::OurConfiguration,
             // A proxy's 4xx without Stripe's error object says nothing about the order.
-            400 | 402 | 404 if refusal.kind.is_some() => Failure::Never,
+            400 | 402 if refusal.kind.is_some() => Failure::Never,
             _ => Failure::Later,
         }
     }
@@ -155,6 +155,7 @@ mod tests {
             (429, Some("invalid_request_error")),
             (409, Some("idempotency_error")),
             (400, None),
+            (404, Some("invalid_request_error")),
             (502, None),
         ] {
             assert_eq!(refused(status, kind, false), Failure::Later, "{status}");

@@ -50,7 +50,7 @@ impl Stripe {
             .description(format!("Order {}", wanted.number))
             .metadata(metadata)
             .customize()
-            .request_strategy(under(format!("order:{}:intent:{}", wanted.order_id, wanted.generation)))
+            .request_strategy(RequestStrategy::Idempotent(key(wanted)))
             .send(&call)
             .await?;
         Ok(Answer { report: report(intent), request_id: call.request_id() })
@@ -66,17 +66,14 @@ impl Stripe {
         Ok(Answer { report: report(intent), request_id: call.request_id() })
     }
 
-    /// Cancels an intent.
+    /// Cancels an intent. Under no idempotency key: a repeat does no harm, and a saved error would stand in the way of a cancel that
+    /// has become possible.
     ///
     /// # Errors
     /// `payment_intent_unexpected_state` where it has ended or is processing; see [`StripeError`].
     pub async fn cancel_intent(&self, id: &str) -> Result<Answer, StripeError> {
         let call = self.call("cancel_intent");
-        let intent = CancelPaymentIntent::new(id)
-            .customize()
-            .request_strategy(under(format!("{id}:cancel")))
-            .send(&call)
-            .await?;
+        let intent = CancelPaymentIntent::new(id).customize().send(&call).await?;
         Ok(Answer { report: report(intent), request_id: call.request_id() })
     }
 
@@ -86,7 +83,7 @@ impl Stripe {
     /// # Errors
     /// See [`StripeError`].
     pub async fn find_intent(&self, order: OrderId, placed_at: DateTime<Utc>) -> Result<Option<Answer>, StripeError> {
-        let since = (placed_at - TimeDelta::minutes(5)).timestamp(); // Stripe's clock is not ours
+        let since = (placed_at - TimeDelta::hours(2)).timestamp(); // our clock may be wrong
         let wanted = order.to_string();
         let mut last: Option<String> = None;
         loop {
@@ -107,8 +104,9 @@ impl Stripe {
     }
 }
 
-fn under(key: String) -> RequestStrategy {
-    RequestStrategy::Idempotent(IdempotencyKey::new(key).expect("our keys are short and not empty"))
+fn key(wanted: &IntentToCreate) -> IdempotencyKey {
+    let key = format!("order:{}:intent:{}", wanted.order_id, wanted.generation);
+    IdempotencyKey::new(key).expect("it is short and not empty")
 }
 
 fn report(intent: PaymentIntent) -> IntentReport {
