@@ -84,11 +84,11 @@ CREATE TABLE emails (
   "to"       text NOT NULL,
   subject    text,                                      -- known once it has been rendered
   dedupe_key text NOT NULL UNIQUE,
-  status     text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'sent', 'failed')),
+  status     text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'sent', 'failed', 'withdrawn')),
   message_id text,                                      -- the same at each attempt
   attempts   integer NOT NULL DEFAULT 0,
   error      text,
   sent_at    timestamptz,
   created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX emails_unsent ON emails (created_at) WHERE status <> 'sent';
+CREATE INDEX emails_unsent ON emails (created_at) WHERE status IN ('pending', 'failed');

@@ -118,6 +118,16 @@ pub async fn verify(pool: &PgPool) -> sqlx::Result<Report> {
     check!(
         report,
         tx,
+        4,
+        "no line is sold of an order that was never paid",
+        r#"SELECT 'order ' || o.id AS "subject!", format('is %s, and %s lines are sold', o.status, count(*)) AS "detail!"
+           FROM orders o JOIN order_items i ON i.order_id = o.id AND i.reservation = 'consumed'
+           WHERE o.status IN ('pending', 'awaiting_payment', 'processing', 'payment_failed', 'canceling', 'canceled')
+           GROUP BY o.id"#
+    );
+    check!(
+        report,
+        tx,
         5,
         "a canceled order has received nothing that is not being refunded",
         r#"SELECT 'order ' || o.id AS "subject!", format('received %s, of which %s is being refunded', p.received, coalesce(r.back, 0)) AS "detail!"
@@ -218,6 +228,18 @@ pub async fn verify(pool: &PgPool) -> sqlx::Result<Report> {
         r#"SELECT 'refund ' || r.id AS "subject!", 'is pending and has no live payment.refund' AS "detail!"
            FROM refunds r WHERE r.status = 'pending' AND r.stripe_refund_id IS NULL AND NOT EXISTS (
              SELECT FROM jobs j WHERE j.job_type = 'payment.refund' AND j.dedupe_key = r.id::text AND j.done_at IS NULL)"#
+    );
+    check!(
+        report,
+        tx,
+        10,
+        "an intent whose order is paid or ended has itself ended, or the job that cancels it",
+        r#"SELECT 'order ' || o.id AS "subject!", format('is %s, and its intent %s is %s', o.status, p.stripe_id, p.status) AS "detail!"
+           FROM payment_intents p JOIN orders o ON o.id = p.order_id
+           WHERE p.stripe_id IS NOT NULL AND p.status NOT IN ('succeeded', 'canceled')
+             AND o.status NOT IN ('pending', 'awaiting_payment', 'processing', 'payment_failed') AND NOT EXISTS (
+               SELECT FROM jobs j
+               WHERE j.job_type = 'payment.cancel_intent' AND j.dedupe_key = p.id::text AND j.done_at IS NULL)"#
     );
     check!(
         report,

@@ -87,6 +87,72 @@ async fn an_intent_belongs_to_the_order_that_it_was_made_for_whatever_its_metada
     shop.finish().await;
 }
 
+/// So many intents of others.
+async fn crowd(shop: &Shop, count: usize) {
+    let stripe = shop.stripe_api().with_token("sk_test_simulator");
+    for _ in 0..count {
+        let of_others = [("amount", "500"), ("currency", "usd"), ("metadata[order_id]", "42")];
+        send_form(&stripe, "/v1/payment_intents", &of_others).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn an_intent_whose_answer_was_an_error_is_found_among_many_and_taken() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    shop.control().put("/webhooks", &json!({ "mode": "pretend" })).await.expect(200);
+    let answer = json!({ "kind": "status", "status": 500, "saved": true });
+    let made = json!({ "method": "POST", "path": "/v1/payment_intents", "at": "after", "times": 1, "hold": true, "answer": answer });
+    let made = shop.inject(&made).await;
+    shopper.put_in_cart(&product, 1).await.expect(201);
+    let order = shopper.post("/checkout", &json!({})).await.expect(202);
+    shop.wait_until_held(&made).await;
+    crowd(&shop, 105).await; // more than a page
+    shop.relieve(&made).await;
+    let order = shopper.wait_for(&order, "awaiting_payment").await;
+    assert_eq!(shop.count("SELECT max(generation)::bigint FROM payment_intents").await, 1);
+    shop.control().put("/webhooks", &json!({ "mode": "deliver" })).await.expect(200);
+    shop.pay(&shopper, &order).await;
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_intent_is_looked_for_once_stripe_may_have_forgotten_its_key() {
+    let shop = Shop::with(&[("RESERVATION_MINUTES", "3000")]).await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    shop.control().put("/webhooks", &json!({ "mode": "pretend" })).await.expect(200);
+    let lost = json!({ "kind": "reset" });
+    let made = json!({ "method": "POST", "path": "/v1/payment_intents", "at": "after", "times": 1, "hold": true, "answer": lost });
+    let made = shop.inject(&made).await;
+    shopper.put_in_cart(&product, 1).await.expect(201);
+    let order = shopper.post("/checkout", &json!({})).await.expect(202);
+    shop.wait_until_held(&made).await;
+    shop.database.run("UPDATE orders SET created_at = created_at - interval '24 hours'").await;
+    shop.control().delete("/idempotency_keys").await;
+    shop.relieve(&made).await;
+    shopper.wait_for(&order, "awaiting_payment").await;
+    assert_eq!(intents(&shop).await.len(), 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn stripe_is_left_alone_for_as_long_as_it_asks() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    let busy = json!({ "kind": "status", "status": 429, "retry_after": 2 });
+    shop.inject(&json!({ "method": "POST", "path": "/v1/payment_intents", "times": 1, "answer": busy })).await;
+    let order = shop.order(&shopper, &product, 1).await;
+    assert_eq!(order["status"], "awaiting_payment");
+    let pause =
+        "SELECT count(*) FROM payment_logs a JOIN payment_logs b ON b.created_at >= a.created_at + interval '2 s'
+                 WHERE a.outcome = 'error' AND b.operation = 'create_intent' AND b.outcome <> 'error'";
+    assert_eq!(shop.count(pause).await, 1);
+    shop.finish().await;
+}
+
 /// Asserts that the shop's one order ended for this reason: nothing is held, and the shopper was told.
 async fn ended(shop: &Shop, shopper: &Client, order: &Value, product: &Value, reason: &str) {
     shopper.wait_for(order, "canceled").await;

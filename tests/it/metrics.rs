@@ -168,7 +168,7 @@ async fn all_that_the_dashboard_shows_is_there_and_explained_and_bounded() {
     let shop = Shop::start().await;
     let names = trade(&shop).await;
     let unknown = json!({ "id": "evt_early", "type": "payment_intent.succeeded", "livemode": false, "data": { "object": {
-        "id": "pi_other", "status": "succeeded", "amount": 1, "currency": "usd",
+        "id": "pi_other", "status": "succeeded", "amount": 1, "amount_received": 1, "currency": "usd",
         "metadata": { "order_id": "01890000-0000-7000-8000-000000000000" } } } });
     shop.control().post("/webhooks/send", &json!({ "payload": unknown })).await.expect(200);
     let wanted = on_the_dashboard();

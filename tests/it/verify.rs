@@ -13,6 +13,7 @@ const COVERED: (u8, &str) = (2, "what is reserved is there");
 const TOTAL: (u8, &str) = (3, "an order's total is the sum of its lines");
 const PAID: (u8, &str) = (4, "a paid order has one succeeded intent, which received at least its total");
 const SOLD: (u8, &str) = (4, "a paid order's lines are sold once, or about to be");
+const UNPAID: (u8, &str) = (4, "no line is sold of an order that was never paid");
 const KEPT: (u8, &str) = (5, "a canceled order has received nothing that is not being refunded");
 const REFUNDED: (u8, &str) = (6, "an order's refunded total is the sum of its succeeded refunds");
 const GIVEN_BACK: (u8, &str) = (6, "no intent gives back more than it received");
@@ -24,11 +25,12 @@ const PENDING: (u8, &str) = (10, "a pending order has the job that creates its i
 const EXPIRY: (u8, &str) = (10, "an unpaid order has its expiry ahead");
 const CANCELING: (u8, &str) = (10, "an order that is being canceled has the job that cancels its intent");
 const REFUND: (u8, &str) = (10, "a refund that Stripe doesn't know yet has the job that asks for it");
+const OPEN: (u8, &str) = (10, "an intent whose order is paid or ended has itself ended, or the job that cancels it");
 const INBOX: (u8, &str) = (10, "an event that waits has the job that applies it");
 
-const ALL: [(u8, &str); 18] = [
-    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, KEPT, REFUNDED, GIVEN_BACK, EVENT, TOLD, MAIL, ENDED, PENDING, EXPIRY,
-    CANCELING, REFUND, INBOX,
+const ALL: [(u8, &str); 20] = [
+    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, UNPAID, KEPT, REFUNDED, GIVEN_BACK, EVENT, TOLD, MAIL, ENDED, PENDING,
+    EXPIRY, CANCELING, REFUND, OPEN, INBOX,
 ];
 
 /// What is done to a shop that is well, and what has to be found then: the sentence, and the row. `{product}` and so on are its
@@ -62,7 +64,7 @@ const CASES: &[Case] = &[
     (
         "UPDATE orders SET status = 'fulfilled' WHERE id = '{paid}';
          UPDATE payment_intents SET status = 'processing' WHERE order_id = '{paid}'",
-        &[(PAID, "order {paid}")],
+        &[(PAID, "order {paid}"), (OPEN, "order {paid}")],
     ),
     ("UPDATE order_items SET reservation = 'released' WHERE order_id = '{paid}'", &[(SOLD, "order {paid}")]),
     (
@@ -85,6 +87,7 @@ const CASES: &[Case] = &[
          SELECT gen_random_uuid(), product_id, delta, kind, order_item_id, actor FROM stock_movements WHERE kind = 'sale'",
         &[(SOLD, "order {paid}")],
     ),
+    ("UPDATE order_items SET reservation = 'consumed' WHERE order_id = '{canceled}'", &[(UNPAID, "order {canceled}")]),
     ("UPDATE payment_intents SET amount_received = 500 WHERE order_id = '{canceled}'", &[(KEPT, "order {canceled}")]),
     (
         "UPDATE payment_intents SET amount_received = 500 WHERE order_id = '{canceled}';
@@ -143,7 +146,14 @@ const CASES: &[Case] = &[
         "DELETE FROM jobs WHERE job_type = 'order.expire'; UPDATE orders SET status = 'processing' WHERE id = '{unpaid}'",
         &[(EXPIRY, "order {unpaid}")],
     ),
-    ("UPDATE orders SET status = 'canceling' WHERE id = '{unpaid}'", &[(CANCELING, "order {unpaid}")]),
+    (
+        "UPDATE orders SET status = 'canceling' WHERE id = '{unpaid}'",
+        &[(CANCELING, "order {unpaid}"), (OPEN, "order {unpaid}")],
+    ),
+    (
+        "UPDATE payment_intents SET status = 'requires_payment_method' WHERE order_id = '{canceled}'",
+        &[(OPEN, "order {canceled}")],
+    ),
     (
         "INSERT INTO refunds (id, order_id, payment_intent_id, amount)
          SELECT '0198ffff-0000-7000-8000-000000000000', order_id, id, 1 FROM payment_intents WHERE order_id = '{paid}'",

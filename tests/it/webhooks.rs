@@ -242,60 +242,64 @@ async fn a_success_that_comes_before_the_intent_is_stored_brings_the_intent() {
     shop.finish().await;
 }
 
-/// A success that arrives for an order which the shop has canceled meanwhile: what the simulator says is made up, as Stripe
-/// itself would have refused one of the two.
-async fn pay_after_cancel(shop: &Shop, shopper: &Client, order: &Value) {
-    shopper.cancel(order).await.expect(202);
-    shopper.wait_for(order, "canceled").await;
-    let intent = &order["payment"]["intent_id"];
-    let canceled = shop.event(order, "payment_intent.canceled").await;
-    let mut object = canceled["data"]["object"].clone();
-    object["status"] = json!("succeeded");
-    object["amount_received"] = object["amount"].clone();
-    assert_eq!(&object["id"], intent);
-    assert_eq!(send(shop, &json!({ "payload": event("evt_late", "payment_intent.succeeded", &object) })).await, 200);
-}
-
 #[tokio::test]
-async fn money_for_a_canceled_order_reserves_again() {
+async fn a_success_that_does_not_say_how_much_was_received_is_asked_about() {
     let shop = Shop::start().await;
     let product = shop.product(500, 1).await;
     let shopper = shop.shopper().await;
-    let order = shop.order(&shopper, &product, 1).await;
-    pay_after_cancel(&shop, &shopper, &order).await;
+    let (order, mut event) = paid_in_silence(&shop, &shopper, &product).await;
+    event["data"]["object"].as_object_mut().expect("an intent").remove("amount_received");
+    assert_eq!(send(&shop, &json!({ "payload": event })).await, 200);
     shopper.wait_for(&order, "paid").await;
-    shop.settle().await;
-    assert_eq!(shop.stock(&product).await, (0, 0));
+    assert_eq!(shop.count("SELECT count(*) FROM payment_intents WHERE amount_received = 500").await, 1);
     shop.finish().await;
 }
 
 #[tokio::test]
-async fn money_for_a_canceled_order_that_is_sold_out_is_reviewed() {
-    let shop = Shop::start().await;
-    let product = shop.product(500, 1).await;
-    let (shopper, other) = (shop.shopper().await, shop.shopper().await);
-    let order = shop.order(&shopper, &product, 1).await;
-    shopper.cancel(&order).await.expect(202);
-    shopper.wait_for(&order, "canceled").await;
-    let taken = shop.order(&other, &product, 1).await;
-    shop.pay(&other, &taken).await;
-    pay_after_cancel(&shop, &shopper, &order).await;
-    shopper.wait_for(&order, "payment_review").await;
-    assert_eq!(shop.count("SELECT count(*) FROM orders WHERE review_reason = 'late_payment'").await, 1);
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn another_amount_than_the_orders_is_reviewed() {
+async fn an_event_that_was_given_up_is_applied_when_stripe_sends_it_again() {
     let shop = Shop::start().await;
     let product = shop.product(500, 1).await;
     let shopper = shop.shopper().await;
-    let order = shop.order(&shopper, &product, 1).await;
-    let path = format!("/payment_intents/{}", text(&order["payment"]["intent_id"]));
-    shop.control().post(&path, &json!({ "amount": 400 })).await.expect(200);
-    shop.confirm(&order, "pm_card_visa").await.expect(200);
-    shopper.wait_for(&order, "payment_review").await;
-    assert_eq!(shop.count("SELECT count(*) FROM orders WHERE review_reason = 'amount_mismatch'").await, 1);
+    let (order, succeeded) = paid_in_silence(&shop, &shopper, &product).await;
+    let id = text(&succeeded["id"]);
+    let given_up = format!(
+        "INSERT INTO webhook_logs (id, stripe_event_id, type, payload, livemode, status, error)
+         VALUES (gen_random_uuid(), '{id}', 'payment_intent.succeeded', '{succeeded}', false, 'failed', 'some fault')"
+    );
+    shop.database.run(&given_up).await;
+    for outcome in [200, 200] {
+        let sent = shop.control().post(&format!("/events/{id}/send"), &json!({})).await.expect(200);
+        assert_eq!(sent["outcomes"][0], outcome);
+    }
+    filed(&shop, id, "processed").await;
+    shopper.wait_for(&order, "paid").await;
+    assert_eq!(
+        shop.count("SELECT count(*) FROM jobs WHERE job_type = 'webhook.process'").await,
+        1 + other_events(&shop).await
+    );
+    shop.finish().await;
+}
+
+/// How many events came beside the payment's success.
+async fn other_events(shop: &Shop) -> i64 {
+    shop.count("SELECT count(*) FROM webhook_logs WHERE type <> 'payment_intent.succeeded'").await
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_stored_is_not_taken_and_comes_again() {
+    let (shop, mut proxy) = Shop::behind_a_proxy().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    let (order, succeeded) = paid_in_silence(&shop, &shopper, &product).await;
+    let send_again = async || {
+        let path = format!("/events/{}/send", text(&succeeded["id"]));
+        shop.control().post(&path, &json!({})).await.expect(200)["outcomes"][0].clone()
+    };
+    proxy.cut().await;
+    assert_eq!(send_again().await, 503);
+    proxy.restore().await.expect("the port is still free");
+    eventually("the event is taken", async || (send_again().await == 200).then_some(())).await;
+    shopper.wait_for(&order, "paid").await;
     shop.finish().await;
 }
 

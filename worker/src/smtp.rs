@@ -40,10 +40,10 @@ pub enum SendError {
 #[error("{0}")]
 pub struct UnusableConfiguration(&'static str);
 
-/// Whether a 5xx says that this mail will never be taken (RFC 5321, section 4.2.3). Others, such as a login that is refused (535) or
-/// a service that is closed (521), are about us or the server.
+/// Whether a 5xx says that this mail will never be taken (RFC 5321, section 4.2.3). Others, such as a login that is refused (535),
+/// a service that is closed (521) or not there (554), are about us or the server.
 fn is_about_the_mail(code: Code) -> bool {
-    (550..=555).contains(&u16::from(code))
+    (550..=553).contains(&u16::from(code))
 }
 
 impl Mailer {

@@ -82,7 +82,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("STORE_CURRENCY", Some("usd"), ALL, "lower-case ISO 4217 code; fixed once the database is made"),
     variable("MAIL_URL", None, WORKER, "smtp://host:port, smtps://user:password@host, or file:folder"),
     variable("MAIL_FROM", None, WORKER, "sender of mails: shop@example.com or Name <shop@example.com>"),
-    variable("SMTP_TIMEOUT_SECONDS", Some("20"), WORKER, "longest wait for one mail"),
+    variable("SMTP_TIMEOUT_SECONDS", Some("60"), WORKER, "longest wait for one mail"),
     variable("RESERVATION_MINUTES", Some("30"), API, "how long an unpaid order holds its stock; fractions allowed"),
     variable("MAX_UNPAID_ORDERS", Some("3"), API, "how many unpaid orders a shopper may have at once"),
     variable("ACCESS_TOKEN_MINUTES", Some("15"), API, "how long an access token is good for"),

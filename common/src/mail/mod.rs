@@ -3,7 +3,7 @@
 mod outbox;
 mod render;
 
-pub use outbox::{Outgoing, attempted, load, sent};
+pub use outbox::{Outgoing, attempted, load, sent, withdraw};
 pub(crate) use outbox::{enqueue, failed};
 pub use render::{Rendered, Sender, render};
 

@@ -10,7 +10,7 @@ use crate::{
     id::{EmailId, OrderId},
     jobs::{self, CompleteError, Lease, SendEmail},
     money::Money,
-    order::{Order, timeline},
+    order::{Order, Status, timeline},
 };
 
 /// Announces something about an order to its shopper, in the caller's transaction. The same thing is told once, however often
@@ -49,6 +49,8 @@ pub struct Outgoing {
     pub order_id: OrderId,
     /// What people call the order.
     pub number: i64,
+    /// Where the order stands now.
+    pub order_status: Status,
     /// Its total, in minor units.
     pub total: Money,
     /// Until when it can be paid.
@@ -59,13 +61,20 @@ pub struct Outgoing {
     pub lines: Vec<(String, i32, Money)>,
 }
 
+impl Outgoing {
+    /// Whether it is no longer true: a shopper who has paid since must not be asked to pay again.
+    pub fn is_moot(&self) -> bool {
+        self.kind == Kind::PaymentFailed && self.order_status != Status::PaymentFailed
+    }
+}
+
 /// A mail that still has to be sent.
 ///
 /// # Errors
 /// The database's.
 pub async fn load(pool: &PgPool, id: EmailId) -> sqlx::Result<Option<Outgoing>> {
     let Some(row) = sqlx::query!(
-        r#"SELECT e.kind AS "kind: Kind", e."to", u.name, o.id AS "order_id: OrderId", o.number, o.total AS "total: Money",
+        r#"SELECT e.kind AS "kind: Kind", e."to", u.name, o.id AS "order_id: OrderId", o.number, o.status AS "status: Status", o.total AS "total: Money",
                   o.expires_at,
                   (SELECT last_error_message FROM payment_intents p
                    WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because
@@ -91,6 +100,7 @@ pub async fn load(pool: &PgPool, id: EmailId) -> sqlx::Result<Option<Outgoing>> 
         name: row.name,
         order_id: row.order_id,
         number: row.number,
+        order_status: row.status,
         total: row.total,
         expires_at: row.expires_at,
         declined_because: row.declined_because,
@@ -114,6 +124,21 @@ pub async fn attempted(pool: &PgPool, id: EmailId, error: &str) -> sqlx::Result<
     .execute(pool)
     .await
     .map(|_| ())
+}
+
+/// Gives up a mail that is no longer true, and completes the job.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn withdraw(pool: &PgPool, lease: &Lease, mail: &Outgoing) -> Result<(), CompleteError> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("UPDATE emails SET status = 'withdrawn' WHERE id = $1 AND status = 'pending'", mail.id.0)
+        .execute(&mut *tx)
+        .await?;
+    let data = json!({ "kind": mail.kind.name(), "email_id": mail.id });
+    timeline::record(&mut tx, mail.order_id, "mail.withdrawn", Actor::System, data).await?;
+    lease.complete(&mut tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Notes that a mail that still has to be sent never will be, in the transaction in which its job dies.

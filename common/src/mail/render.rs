@@ -94,6 +94,7 @@ mod tests {
     use crate::{
         id::{EmailId, OrderId},
         money::Money,
+        order::Status,
     };
 
     fn mail(kind: Kind) -> Outgoing {
@@ -104,6 +105,7 @@ mod tests {
             name: Some("<script>alert(1)</script>".into()),
             order_id: OrderId::new(),
             number: 1001,
+            order_status: Status::AwaitingPayment,
             total: Money(2598),
             expires_at: Utc.with_ymd_and_hms(2026, 3, 1, 12, 30, 0).single().expect("a moment"),
             declined_because: Some("Your card has insufficient funds.".into()),

@@ -20,6 +20,10 @@ pub async fn run(job: Job<SendEmail>, context: Arc<Context>) -> Result<(), JobEr
         return Ok(());
     };
     let kind = outgoing.kind.name();
+    if outgoing.is_moot() {
+        count(kind, "withdrawn");
+        return Ok(mail::withdraw(&context.pool, &job.lease, &outgoing).await?);
+    }
     let rendered = mail::render(&outgoing, &context.sender).map_err(JobError::give_up)?;
     match context.mailer.send(&outgoing, &rendered).await {
         Ok(()) => {

@@ -1,0 +1,83 @@
+//! Mails whose server is slow, unwilling or forgetful: no order suffers, and nobody is told twice what isn't so.
+
+use dev::mail::{Fault, Moment};
+use serde_json::Value;
+
+use crate::harness::{Shop, eventually};
+
+fn at(moment: Moment) -> Fault {
+    Fault {
+        at: moment,
+        to: None,
+        skip: 0,
+        times: None,
+        delay_ms: 0,
+        hang: false,
+        cut: false,
+        code: None,
+        text: None,
+        keep: false,
+    }
+}
+
+/// A paid order, with a mail on its way.
+async fn paid(shop: &Shop) -> (String, Value) {
+    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
+    let order = shop.order(&shopper, &product, 1).await;
+    let order = shop.pay(&shopper, &order).await;
+    (shopper.email, order)
+}
+
+#[tokio::test]
+async fn a_mail_that_is_not_taken_yet_is_sent_again() {
+    let shop = Shop::start().await;
+    shop.mail.add_fault(Fault { code: Some(451), times: Some(2), ..at(Moment::Message) });
+    shop.mail.add_fault(Fault { code: Some(535), times: Some(1), ..at(Moment::Mail) });
+    let (email, _) = paid(&shop).await;
+    assert_eq!(shop.mails(&email, 1).await.len(), 1);
+    shop.settle().await;
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'sent' AND attempts = 4").await, 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_mail_whose_acceptance_got_lost_is_sent_again_under_its_message_id() {
+    let shop = Shop::start().await;
+    shop.mail.add_fault(Fault { cut: true, keep: true, times: Some(1), ..at(Moment::Message) });
+    let (email, _) = paid(&shop).await;
+    shop.mails(&email, 2).await;
+    shop.settle().await;
+    let ids: Vec<_> = shop.mail.messages().iter().map(|mail| mail.message_id.clone()).collect();
+    assert!(ids.len() == 2 && ids[0].is_some() && ids[0] == ids[1], "{ids:?}");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_mail_that_is_refused_for_good_is_given_up_at_once_and_the_order_stands() {
+    let shop = Shop::start().await;
+    shop.mail.add_fault(Fault { code: Some(550), ..at(Moment::Recipient) });
+    let (_, order) = paid(&shop).await;
+    let given_up = "SELECT count(*) FROM emails WHERE status = 'failed' AND attempts = 1 AND error LIKE '%550%'";
+    eventually("the mail is given up", async || (shop.count(given_up).await == 1).then_some(())).await;
+    assert_eq!(order["status"], "paid");
+    assert_eq!(shop.count("SELECT count(*) FROM jobs WHERE status = 'Killed' AND job_type = 'email.send'").await, 1);
+    shop.leave();
+}
+
+#[tokio::test]
+async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
+    let shop = Shop::start().await;
+    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
+    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
+    let tried = "SELECT count(*) FROM emails WHERE kind = 'payment_failed' AND attempts > 0";
+    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    shop.pay(&shopper, &order).await;
+    shop.mail.remove_faults();
+    shop.settle().await;
+    let mails = shop.mails(&shopper.email, 1).await;
+    assert!(mails.len() == 1 && mails[0].0.contains("confirmed"), "{mails:?}");
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'withdrawn'").await, 1);
+    shop.finish().await;
+}
