@@ -41,11 +41,15 @@ pub enum NotACurrency {
     /// A currency whose minor unit is a thousandth; Stripe rounds those to ten, which we don't.
     #[error("has three decimals, which is not supported")]
     ThreeDecimals,
+    /// A currency without decimals of which Stripe takes hundredths all the same, always 00; we would charge others.
+    #[error("has no decimals, but Stripe takes it in hundredths: it is not supported")]
+    WholeHundreds,
 }
 
 // https://docs.stripe.com/currencies#zero-decimal and #three-decimal
 const ZERO_DECIMAL: &[&str] =
     &["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
+const WHOLE_HUNDREDS: &[&str] = &["isk", "ugx"]; // #special-cases of the same page
 const THREE_DECIMAL: &[&str] = &["bhd", "iqd", "jod", "kwd", "lyd", "omr", "tnd"];
 
 /// Smallest charge in minor units where it is not 50 (<https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>).
@@ -108,6 +112,9 @@ impl FromStr for Currency {
         if THREE_DECIMAL.contains(&code) {
             return Err(NotACurrency::ThreeDecimals);
         }
+        if WHOLE_HUNDREDS.contains(&code) {
+            return Err(NotACurrency::WholeHundreds);
+        }
         Ok(Self(letters))
     }
 }
@@ -145,10 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn three_decimal_and_malformed_currencies_are_refused() {
+    fn currencies_that_would_be_charged_wrongly_are_refused() {
         assert_eq!("kwd".parse::<Currency>(), Err(NotACurrency::ThreeDecimals));
+        assert_eq!("isk".parse::<Currency>(), Err(NotACurrency::WholeHundreds));
         for code in ["", "us", "USD", "usdx", "u d", "€"] {
             assert_eq!(code.parse::<Currency>(), Err(NotACurrency::Malformed), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn the_smallest_charge_depends_on_the_currency() {
+        for (code, least) in [("usd", 50), ("eur", 50), ("gbp", 30), ("jpy", 50), ("huf", 17_500), ("mxn", 1000)] {
+            assert_eq!(code.parse::<Currency>().expect("a currency").smallest_charge(), Money(least), "{code}");
         }
     }
 
