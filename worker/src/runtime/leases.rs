@@ -14,6 +14,8 @@ use crate::figures::JOBS_ENDED;
 const MAX_CRASHES: i32 = 10;
 /// Jobs rescued in one transaction.
 const BATCH: i64 = 100;
+/// How old a lease of ours is, at least, of which this process has nothing in hand: longer than a fetch may take.
+const LOST_FETCH: Duration = Duration::from_secs(10);
 /// What is noted about an attempt without an outcome.
 const VANISHED: &str = "the worker that ran it vanished";
 
@@ -27,7 +29,12 @@ pub(super) async fn keep_up(database: Database, in_flight: Arc<InFlight>, worker
     loop {
         ticks.tick().await;
         let (ids, attempts) = in_flight.leases();
-        let renewed = database.run(async |conn| renew(conn, &ids, &attempts, &worker, lease).await).await;
+        let renewed = database
+            .run(async |conn| {
+                give_back(conn, &ids, &worker).await?;
+                renew(conn, &ids, &attempts, &worker, lease).await
+            })
+            .await;
         let kept = match renewed {
             Ok(()) if steady => database.run(async |conn| rescue(conn).await).await,
             other => other,
@@ -37,6 +44,24 @@ pub(super) async fn keep_up(database: Database, in_flight: Arc<InFlight>, worker
         }
         steady = kept.is_ok();
     }
+}
+
+/// Makes due again what a fetch of ours took whose answer got lost: nothing of it ran, so it is no crash, and a slow database
+/// can't be the death of a job.
+async fn give_back(conn: &mut PgConnection, in_flight: &[uuid::Uuid], worker: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'Pending', lease_until = NULL, lock_by = NULL
+         WHERE id = ANY (ARRAY(
+           SELECT id FROM jobs
+           WHERE status = 'Running' AND lock_by = $1 AND lock_at < now() - make_interval(secs => $2) AND id <> ALL ($3)
+           FOR UPDATE SKIP LOCKED))",
+        worker,
+        LOST_FETCH.as_secs_f64(),
+        in_flight,
+    )
+    .execute(conn)
+    .await
+    .map(|_| ())
 }
 
 /// Rows that a handler's transaction holds are skipped: nobody can rescue these, either. Runs with no jobs, too, so that its

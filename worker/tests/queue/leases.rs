@@ -38,6 +38,26 @@ async fn a_lost_lease_can_neither_complete_nor_book() {
 }
 
 #[tokio::test]
+async fn what_a_fetch_took_whose_answer_got_lost_is_run_without_a_crash_counted() {
+    let lab = Lab::new().await;
+    let holding = lab.enqueue(What::Hold).await;
+    let worker = lab.work();
+    lab.until_job(holding, "status = 'Running'").await;
+    let lost = lab.enqueue_late(What::Complete).await;
+    lab.sql(&format!(
+        "UPDATE jobs SET status = 'Running', attempts = 1, lock_by = (SELECT lock_by FROM jobs WHERE id = '{holding}'),
+                run_at = now(), lock_at = now() - interval '11 seconds', lease_until = 'infinity' WHERE id = '{lost}'"
+    ))
+    .await;
+    lab.until_job(lost, "status = 'Done'").await;
+    let ended: String =
+        lab.of(lost, "format('%s attempts, %s crashes, %s failures', attempts, crashes, failures)").await;
+    assert_eq!(ended, "2 attempts, 0 crashes, 0 failures");
+    lab.release.add_permits(2); // it may have passed its time limit once
+    worker.ended().await;
+}
+
+#[tokio::test]
 async fn a_lease_is_kept_up_for_as_long_as_its_job_runs() {
     let lab = Lab::new().await;
     let job = lab.enqueue(What::Hold).await;
