@@ -29,6 +29,7 @@ pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
         .route("/metrics", get(scrape))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .fallback(async || Problem::new(kinds::NOT_FOUND, "There are /metrics, /health/live and /health/ready."))
         .layer(middleware::from_fn(request_id::keep_or_make))
         .with_state(app)
 }

@@ -225,7 +225,7 @@ impl Invalid {
 
 impl From<Invalid> for Problem {
     fn from(invalid: Invalid) -> Self {
-        let mut problem = Self::new(kinds::VALIDATION_FAILED, "See `errors` for each of them.");
+        let mut problem = Self::new(kinds::VALIDATION_FAILED, "See `errors`.");
         problem.more.errors = invalid.0;
         problem
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::{extract::IfNoneMatch, problem::Problem};
+use common::id::ProductId;
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -14,9 +15,9 @@ pub(crate) fn replayed(replayed: bool) -> AppendHeaders<Option<(HeaderName, Head
     AppendHeaders(replayed.then_some((IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
 }
 
-/// The entity tag of a row's version.
-pub(crate) fn etag(version: i64) -> HeaderValue {
-    HeaderValue::from_str(&format!("\"{version}\"")).expect("a quoted number is visible ASCII")
+/// The entity tag of a product: its id too, for the product that a slug leads to may become another one.
+pub(crate) fn etag(product: ProductId, version: i64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{product}.{version}\"")).expect("an id and a number are visible ASCII")
 }
 
 /// What no version stands for, tagged by all that is shown of it: 304 where the client has it already.

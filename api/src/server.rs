@@ -14,14 +14,13 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access, gate, ops,
+    access,
+    extract::BODY_LIMIT,
+    gate, ops,
     problem::{Problem, kinds},
     request_id, routes,
     state::AppState,
 };
-
-/// Largest JSON body, in bytes. Routes with larger ones say so themselves.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// Longest that one request may take, its body's arrival included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);

@@ -23,7 +23,7 @@ use crate::{
     child::{Program, command},
     client::http,
     demo,
-    environment::{Environment, reach},
+    environment::{Environment, given, reach},
     home::Home,
     programs::Programs,
     progress::{Step, note},
@@ -72,7 +72,10 @@ impl<'a> Shop<'a> {
     pub(crate) async fn start(&mut self, programs: &Programs) -> Result<()> {
         end_leftovers(self.home).await?;
         self.state.save(self.home)?;
-        let secrets = Secrets::of(self.home)?;
+        let mut secrets = Secrets::of(self.home)?;
+        if let Some(webhook_secrets) = given("STRIPE_WEBHOOK_SECRET") {
+            secrets.webhook_secret = webhook_secrets;
+        }
         self.state.access.admin_password.clone_from(&secrets.admin_password);
         self.state.access.shopper_password.clone_from(&secrets.shopper_password);
         self.state.access.stripe_webhook_secret.clone_from(&secrets.webhook_secret);
@@ -133,7 +136,8 @@ impl<'a> Shop<'a> {
             addr: loopback(port),
             secret_key: SIMULATOR_SECRET_KEY.into(),
             publishable_key: SIMULATOR_PUBLISHABLE_KEY.into(),
-            webhook_secret: secrets.webhook_secret.clone(),
+            // While one is replaced there are several: the first is the new one.
+            webhook_secret: secrets.webhook_secret.split(',').next().unwrap_or_default().trim().to_owned(),
             webhook_target: Some(Url::parse(&target).context("making the address of the webhooks")?),
             state_file: Some(self.home.stripe()),
             ..SimulatorOptions::default()

@@ -195,6 +195,8 @@ async fn an_order_that_stripe_refuses_is_canceled_and_one_that_is_only_answered_
     shopper.put_in_cart(&product, 1).await.expect(201);
     let order = shopper.post("/checkout", &json!({})).await.expect(202);
     ended(&shop, &shopper, &order, &product, "refused").await;
+    let replayed = shopper.see(&order).await;
+    assert_eq!(replayed["payment"]["last_error"]["code"], "payment_refused", "the shopper is told why");
     let asked = "SELECT count(*) FROM payment_logs WHERE operation = 'create_intent' AND outcome = 'error'";
     assert_eq!(shop.count(asked).await, 4);
     shop.finish().await;

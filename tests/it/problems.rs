@@ -4,6 +4,10 @@
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use uuid::Uuid;
 
 use crate::harness::{JWT_SECRET, Shop, text};
@@ -137,6 +141,8 @@ async fn bodies_that_are_not_the_json_that_is_wanted_are_problems() {
             reply.problem(415, "unsupported_media_type");
         }
         admin.send(method.clone(), path, raw.clone(), &[]).await.problem(415, "unsupported_media_type");
+        let packed = admin.send(method.clone(), path, raw.clone(), &[JSON, ("content-encoding", "gzip")]).await;
+        packed.problem(415, "unsupported_media_type");
 
         let large = format!("{raw}{}", " ".repeat(64 * 1024));
         for how in [&[JSON][..], &[JSON, ("transfer-encoding", "chunked")]] {
@@ -151,6 +157,29 @@ async fn bodies_that_are_not_the_json_that_is_wanted_are_problems() {
     let good = r#" { "name": "Mug", "price": 1, "stock": 1 } "#;
     admin.send(Method::POST, "/products", good, &charset).await.expect(201);
     assert_ne!(shop.contents().await, before, "what is written is seen");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_that_announces_itself_as_too_large_is_refused_before_it_is_sent() {
+    let shop = Shop::start().await;
+    let mut connection = TcpStream::connect(shop.api.api).await.expect("it listens");
+    let head = "POST /auth/login HTTP/1.1\r\nhost: shop\r\ncontent-type: application/json\r\n\
+                content-length: 70000\r\nexpect: 100-continue\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.expect("it reads");
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).await.expect("it answers");
+    assert_eq!(str::from_utf8(&answer), Ok("HTTP/1.1 413"));
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_there_twice_is_named() {
+    let shop = Shop::start().await;
+    let visitor = shop.visitor();
+    for parameter in ["limit", "cursor", "sort", "status"] {
+        visitor.get(&format!("/products?{parameter}=1&{parameter}=2")).await.invalid(&format!("/{parameter}"));
+    }
     shop.finish().await;
 }
 

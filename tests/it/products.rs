@@ -114,7 +114,7 @@ async fn an_edit_changes_what_it_names_of_the_version_that_was_read() {
     let (product, other) = (shop.product(500, 5).await, shop.product(700, 5).await);
 
     let same = admin.put(&path(&product), &product).await;
-    assert_eq!(same.header("etag"), "\"1\"");
+    assert_eq!(same.header("etag"), format!("\"{}.1\"", text(&product["id"])));
     assert_eq!(same.expect(200), product, "what was read can be written back, and changes nothing");
     let junk = json!({ "id": 5, "currency": null, "available": "x", "images": [{}], "created_at": 0, "updated_at": [], "version": -1 });
     assert_eq!(admin.put(&path(&product), &with(&product, junk)).await.expect(200), product);
@@ -272,5 +272,37 @@ async fn lists_are_filtered_sorted_and_paged_without_gaps() {
     let next = format!("/products?limit=100&cursor={}", text(&first["next_cursor"]));
     let rest = visitor.get(&next).await.expect(200)["items"].take();
     assert_eq!(rest.as_array().expect("a list"), &all[10..], "what is made between two pages moves nothing");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_slug_that_leads_to_another_product_is_not_taken_for_the_one_before() {
+    let shop = Shop::start().await;
+    let (admin, visitor) = (shop.admin().await, shop.visitor());
+    let mug =
+        admin.post("/products", &json!({ "name": "Mug", "slug": "mug", "price": 1, "stock": 1 })).await.expect(201);
+    let etag = visitor.get("/products/mug").await.header("etag").to_owned();
+    admin.put(&path(&mug), &with(&mug, json!({ "slug": "old-mug" }))).await.expect(200);
+    let jug =
+        admin.post("/products", &json!({ "name": "Jug", "slug": "mug", "price": 1, "stock": 1 })).await.expect(201);
+    let seen = visitor.call(Method::GET, "/products/mug", None, &[("if-none-match", &etag)]).await.expect(200);
+    assert_eq!(seen["id"], jug["id"]);
+    put_if_match(&admin, &jug, &etag).await.problem(412, "precondition_failed");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_product_is_archived_only_as_the_version_that_was_meant() {
+    let shop = Shop::start().await;
+    let admin = shop.admin().await;
+    let product = shop.product(500, 1).await;
+    let etag = admin.get(&path(&product)).await.header("etag").to_owned();
+    let edited = admin.put(&path(&product), &with(&product, json!({ "price": 400 }))).await.expect(200);
+    let archive = async |tag: &str| admin.call(Method::DELETE, &path(&product), None, &[("if-match", tag)]).await;
+    archive(&etag).await.problem(412, "precondition_failed");
+    archive("").await.problem(400, "malformed_request");
+    assert_eq!(shop.look_at(&product).await, edited);
+    archive(&format!("\"{}.2\"", text(&product["id"]))).await.expect(204);
+    admin.delete(&path(&product)).await.expect(204);
     shop.finish().await;
 }

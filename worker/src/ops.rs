@@ -40,6 +40,9 @@ pub(crate) async fn serve(addr: SocketAddr, shared: Arc<Shared>) -> std::io::Res
         .route("/metrics", get(render))
         .route("/health/live", get(async || Json(json!({ "status": "live" }))))
         .route("/health/ready", get(ready))
+        .fallback(async || {
+            problem(StatusCode::NOT_FOUND, "not_found", "There are /metrics, /health/live and /health/ready.")
+        })
         .with_state(shared);
     tokio::spawn(axum::serve(listener, router).into_future());
     Ok(())
@@ -66,15 +69,18 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// A problem (RFC 9457), as the API tells it.
 fn not_ready(detail: &str) -> Response {
+    ([(RETRY_AFTER, "1")], problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)).into_response()
+}
+
+/// A problem (RFC 9457), as the API tells it.
+fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let problem = json!({
-        "type": "urn:kassa:problem:unavailable",
-        "title": "The worker can't run jobs now",
-        "status": 503,
+        "type": format!("urn:kassa:problem:{code}"),
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
         "detail": detail,
-        "code": "unavailable",
+        "code": code,
     });
-    let headers = [(CONTENT_TYPE, "application/problem+json"), (RETRY_AFTER, "1")];
-    (StatusCode::SERVICE_UNAVAILABLE, headers, problem.to_string()).into_response()
+    (status, [(CONTENT_TYPE, "application/problem+json")], problem.to_string()).into_response()
 }

@@ -12,6 +12,8 @@ use serde_json::error::Category;
 
 use crate::problem::{Problem, kinds};
 
+/// Largest JSON body, in bytes. Routes with larger ones say so themselves.
+pub(crate) const BODY_LIMIT: usize = 64 * 1024;
 /// Longest wait for a body to arrive whole.
 const ARRIVAL: Duration = Duration::from_secs(15);
 
@@ -26,6 +28,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_announcement(request.headers())?;
         check_content_type(request.headers())?;
         let RawBody(raw) = RawBody::from_request(request, state).await?;
         Ok(Self { value: parse(&raw)?, raw })
@@ -43,6 +46,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        check_announcement(request.headers())?;
         let content_type = check_content_type(request.headers());
         let RawBody(raw) = RawBody::from_request(request, state).await?;
         if raw.is_empty() {
@@ -79,6 +83,20 @@ fn unreadable(rejection: &BytesRejection) -> Problem {
             Problem::new(kinds::PAYLOAD_TOO_LARGE, "The body is larger than is read here.")
         }
         _ => Problem::new(kinds::MALFORMED_REQUEST, "The body broke off."),
+    }
+}
+
+/// Refuses a body that says itself that it is too large before any of it is read, and one that would have to be unpacked.
+fn check_announcement(headers: &HeaderMap) -> Result<(), Problem> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > BODY_LIMIT) {
+        return Err(Problem::new(kinds::PAYLOAD_TOO_LARGE, format!("At most {BODY_LIMIT} bytes are read here.")));
+    }
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+            Err(Problem::new(kinds::UNSUPPORTED_MEDIA_TYPE, "Send the body without a `Content-Encoding`."))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ mod path;
 mod prefer;
 mod query;
 
-pub(crate) use body::{Body, NoMembers, OptionalBody, RawBody, not_null};
+pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, not_null};
 pub(crate) use caller::{Admin, Caller, OptionalCaller};
 pub(crate) use conditional::{IfMatch, IfNoneMatch};
 pub(crate) use key::IdempotencyKey;

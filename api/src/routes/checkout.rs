@@ -75,6 +75,9 @@ fn answer(order: OrderView) -> Response {
     if order.payment.intent_id.is_some() {
         return (StatusCode::CREATED, location, Json(order)).into_response();
     }
+    if order.status != order::Status::Pending {
+        return (StatusCode::ACCEPTED, location, Json(order)).into_response(); // it will never have one
+    }
     let soon = [(header::RETRY_AFTER, HeaderValue::from_static("1"))];
     (StatusCode::ACCEPTED, location, soon, Json(order)).into_response()
 }

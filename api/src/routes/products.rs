@@ -113,7 +113,7 @@ async fn view(
 ) -> Result<Response, Problem> {
     let viewer = if caller.is_admin() { Viewer::Admin } else { Viewer::Public };
     let product = catalog::view(&app.pool, &id_or_slug, viewer).await?.ok_or_else(Problem::not_found)?;
-    let etag = etag(product.version);
+    let etag = etag(product.id, product.version);
     if known.matches(&etag) {
         return Ok((StatusCode::NOT_MODIFIED, REVALIDATE, [(header::ETAG, etag)]).into_response());
     }
@@ -122,7 +122,7 @@ async fn view(
 
 /// A product with its entity tag.
 fn show(app: &AppState, product: Product) -> impl IntoResponse + use<> {
-    ([(header::ETAG, etag(product.version))], Json(product.show(app.config.currency)))
+    ([(header::ETAG, etag(product.id, product.version))], Json(product.show(app.config.currency)))
 }
 
 #[derive(Deserialize)]
@@ -242,7 +242,7 @@ impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
         match error {
             EditError::NotFound => Self::not_found(),
-            EditError::Changed => Self::new(kinds::PRECONDITION_FAILED, "Read the product again, and edit that."),
+            EditError::Changed => Self::new(kinds::PRECONDITION_FAILED, "Read the product again, and change that."),
             EditError::VersionRequired => Self::new(
                 kinds::PRECONDITION_REQUIRED,
                 "To change `stock`, send the `ETag` that was read as `If-Match`: a unit may have been sold since.",
@@ -256,6 +256,12 @@ impl From<EditError> for Problem {
     }
 }
 
-async fn archive(State(app): State<AppState>, _: Admin, PathId(id): PathId<ProductId>) -> Result<StatusCode, Problem> {
-    if catalog::archive(&app.pool, id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
+async fn archive(
+    State(app): State<AppState>,
+    _: Admin,
+    PathId(id): PathId<ProductId>,
+    IfMatch(precondition): IfMatch,
+) -> Result<StatusCode, Problem> {
+    catalog::archive(&app.pool, id, &precondition).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

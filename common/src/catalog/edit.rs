@@ -35,7 +35,17 @@ pub enum Precondition {
     /// Whichever there is.
     Any,
     /// One of these.
-    Versions(Vec<i64>),
+    Versions(Vec<(ProductId, i64)>),
+}
+
+impl Precondition {
+    /// Checks it against the product as it is now.
+    pub(super) fn check(&self, product: &Product) -> Result<(), EditError> {
+        match self {
+            Self::Versions(versions) if !versions.contains(&(product.id, product.version)) => Err(EditError::Changed),
+            Self::Unknown | Self::Any | Self::Versions(_) => Ok(()),
+        }
+    }
 }
 
 /// Why a product was not changed.
@@ -123,10 +133,9 @@ fn apply(old: &Product, edit: &ProductEdit) -> Product {
 }
 
 fn check(old: &Product, new: &Product, precondition: &Precondition) -> Result<(), EditError> {
-    match precondition {
-        Precondition::Versions(versions) if !versions.contains(&old.version) => return Err(EditError::Changed),
-        Precondition::Unknown | Precondition::Any if new.stock != old.stock => return Err(EditError::VersionRequired),
-        _ => {}
+    precondition.check(old)?;
+    if new.stock != old.stock && !matches!(precondition, Precondition::Versions(_)) {
+        return Err(EditError::VersionRequired);
     }
     if new.stock < new.reserved {
         return Err(EditError::StockReserved { reserved: new.reserved });
@@ -169,15 +178,15 @@ mod tests {
         let (old, new) = (product(3, 10, 0), product(3, 9, 0));
         assert!(matches!(check(&old, &new, &Precondition::Unknown), Err(EditError::VersionRequired)));
         assert!(matches!(check(&old, &new, &Precondition::Any), Err(EditError::VersionRequired)));
-        assert!(matches!(check(&old, &new, &Precondition::Versions(vec![2])), Err(EditError::Changed)));
-        assert!(check(&old, &new, &Precondition::Versions(vec![2, 3])).is_ok());
+        assert!(matches!(check(&old, &new, &Precondition::Versions(vec![(old.id, 2)])), Err(EditError::Changed)));
+        assert!(check(&old, &new, &Precondition::Versions(vec![(old.id, 2), (old.id, 3)])).is_ok());
         assert!(check(&old, &old, &Precondition::Unknown).is_ok());
         assert!(matches!(check(&old, &old, &Precondition::Versions(vec![])), Err(EditError::Changed)));
     }
 
     #[test]
     fn stock_never_falls_below_what_is_promised() {
-        let precondition = Precondition::Versions(vec![3]);
+        let precondition = Precondition::Versions(vec![(ProductId(uuid::Uuid::nil()), 3)]);
         assert!(check(&product(3, 10, 4), &product(3, 4, 4), &precondition).is_ok());
         let short = check(&product(3, 10, 4), &product(3, 3, 4), &precondition);
         assert!(matches!(short, Err(EditError::StockReserved { reserved: 4 })));

@@ -3,6 +3,7 @@
 //! Stock is moved here only by an operator's hand (the first count, adjustments), each time with a row in the stock ledger;
 //! sales and returns belong to `inventory`.
 
+mod archive;
 mod create;
 mod edit;
 mod list;
@@ -14,11 +15,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
+pub use archive::archive;
 pub use create::{CreateError, Created, NewProduct, create};
 pub use edit::{EditError, Precondition, ProductEdit, edit};
 pub use list::{ListError, ListProducts, Listing, Sort, list};
 pub use slug::{NotASlug, Slug};
-pub use store::archive;
 pub use values::{Description, NotADescription, NotAPrice, NotAProductName, NotAStock, Price, ProductName, Stock};
 
 use crate::{

@@ -139,18 +139,10 @@ pub(super) async fn update(tx: &mut PgConnection, product: &Product) -> sqlx::Re
     .await
 }
 
-/// Takes a product off the shelves, and tells whether there is one. Nothing is deleted: orders, and the ledger, name it. One
-/// that is archived already isn't touched.
-///
-/// # Errors
-/// The database's.
-pub async fn archive(pool: &PgPool, id: ProductId) -> sqlx::Result<bool> {
-    let exists = sqlx::query_scalar!(
-        r#"WITH archived AS (UPDATE products SET status = 'archived' WHERE id = $1 AND status = 'active')
-           SELECT EXISTS (SELECT FROM products WHERE id = $1) AS "exists!""#,
-        id.0,
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(exists)
+/// Archives a product; one that is archived already isn't touched.
+pub(super) async fn archive(tx: &mut PgConnection, id: ProductId) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE products SET status = 'archived' WHERE id = $1 AND status = 'active'", id.0)
+        .execute(tx)
+        .await
+        .map(|_| ())
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::Status;
+use super::{CancelReason, Status};
 use crate::{
     id::{OrderId, OrderItemId, ProductId, UserId},
     money::Money,
@@ -114,6 +114,7 @@ struct Header {
     expires_at: DateTime<Utc>,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+    cancel_reason: Option<CancelReason>,
     intent_id: Option<String>,
     client_secret: Option<String>,
     last_error_code: Option<String>,
@@ -132,6 +133,7 @@ async fn headers(
         Header,
         r#"SELECT o.id AS "id: OrderId", o.number, o.status AS "status: Status", o.total AS "total: Money", o.currency,
                   o.refunded_total AS "refunded_total: Money", o.expires_at, o.created_at, o.updated_at,
+                  o.cancel_reason AS "cancel_reason: CancelReason",
                   p.stripe_id AS "intent_id?", p.client_secret AS "client_secret?",
                   p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?"
            FROM orders o
@@ -186,6 +188,10 @@ impl Header {
             (Status::PaymentFailed | Status::Canceling | Status::Canceled, Some(code), Some(message)) => {
                 Some(LastError { code, message })
             }
+            (Status::Canceled, ..) if self.cancel_reason == Some(CancelReason::Refused) => Some(LastError {
+                code: "payment_refused".into(),
+                message: "The payment could not be set up. Nothing was charged.".into(),
+            }),
             _ => None,
         };
         OrderView {
