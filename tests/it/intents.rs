@@ -46,17 +46,8 @@ async fn an_intent_of_an_earlier_try_that_turns_up_late_can_be_paid() {
     let order = shopper.post("/checkout", &json!({})).await.expect(202);
     shop.wait_until_held(&held).await;
 
-    let stripe = shop.stripe_api().with_token("sk_test_simulator");
-    let late = [
-        ("amount", "500"),
-        ("currency", "usd"),
-        ("automatic_payment_methods[enabled]", "true"),
-        ("metadata[order_id]", text(&order["id"])),
-        ("metadata[generation]", "1"),
-    ];
-    let late = send_form(&stripe, path, &late).await.expect(200);
-    let declined = [("payment_method", "pm_card_visa_chargeDeclined"), ("return_url", "https://shop.example/back")];
-    send_form(&stripe, &format!("{path}/{}/confirm", text(&late["id"])), &declined).await.expect(402);
+    let late = shop.make_intent(&order, 1).await;
+    shop.confirm_intent(&late, "pm_card_visa_chargeDeclined").await.expect(402);
     let order = shopper.wait_for(&order, "payment_failed").await;
     assert_eq!(payment(&order, "intent_id"), text(&late["id"]));
     shop.pay(&shopper, &order).await;

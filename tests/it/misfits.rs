@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Shop, eventually, payment, send_form, text};
+use crate::harness::{Client, Shop, eventually, payment, text};
 
 /// A success that arrives for an order which the shop has canceled meanwhile: what the simulator says is made up, as Stripe
 /// itself would have refused one of the two.
@@ -89,18 +89,8 @@ async fn a_second_success_of_one_order_is_marked_as_a_duplicate() {
     let shopper = shop.shopper().await;
     let order = shop.order(&shopper, &product, 1).await;
     shop.pay(&shopper, &order).await;
-    let stripe = shop.stripe_api().with_token("sk_test_simulator");
-    let second = [
-        ("amount", "500"),
-        ("currency", "usd"),
-        ("automatic_payment_methods[enabled]", "true"),
-        ("metadata[order_id]", text(&order["id"])),
-        ("metadata[generation]", "1"),
-    ];
-    let second = send_form(&stripe, "/v1/payment_intents", &second).await.expect(200);
-    let card = [("payment_method", "pm_card_visa"), ("return_url", "https://shop.example/back")];
-    let path = format!("/v1/payment_intents/{}/confirm", text(&second["id"]));
-    send_form(&stripe, &path, &card).await.expect(200);
+    let second = shop.make_intent(&order, 1).await;
+    shop.confirm_intent(&second, "pm_card_visa").await.expect(200);
     let marked =
         format!("SELECT count(*) FROM payment_intents WHERE duplicate AND stripe_id = '{}'", text(&second["id"]));
     eventually("it is marked", async || (shop.count(&marked).await == 1).then_some(())).await;

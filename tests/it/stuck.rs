@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Shop, eventually, payment, send_form, text};
+use crate::harness::{Client, Shop, eventually, payment, text};
 
 const CANCEL: &str = "/v1/payment_intents/*/cancel";
 
@@ -121,17 +121,8 @@ async fn every_intent_that_a_shopper_was_shown_is_canceled_with_the_order() {
     let shop = Shop::start().await;
     let (product, shopper, order) = ordered(&shop).await;
     let stripe = shop.stripe_api().with_token("sk_test_simulator");
-    let beside = [
-        ("amount", "500"),
-        ("currency", "usd"),
-        ("automatic_payment_methods[enabled]", "true"),
-        ("metadata[order_id]", text(&order["id"])),
-        ("metadata[generation]", "2"),
-    ];
-    let beside = send_form(&stripe, "/v1/payment_intents", &beside).await.expect(200);
-    let declined = [("payment_method", "pm_card_visa_chargeDeclined"), ("return_url", "https://shop.example/back")];
-    let confirm = format!("/v1/payment_intents/{}/confirm", text(&beside["id"]));
-    send_form(&stripe, &confirm, &declined).await.expect(402);
+    let beside = shop.make_intent(&order, 2).await;
+    shop.confirm_intent(&beside, "pm_card_visa_chargeDeclined").await.expect(402);
     let newer = shopper.wait_for(&order, "payment_failed").await;
     assert_eq!(payment(&newer, "intent_id"), text(&beside["id"]));
     shopper.cancel(&order).await.expect(202);

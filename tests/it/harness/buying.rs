@@ -54,6 +54,28 @@ impl Shop {
         shopper.wait_for(order, "paid").await
     }
 
+    /// Another intent of an order, made at Stripe as by a try of which the shop has heard nothing.
+    pub(crate) async fn make_intent(&self, order: &Value, generation: u32) -> Value {
+        let form = [
+            ("amount", order["total"].to_string()),
+            ("currency", text(&order["currency"]).to_owned()),
+            ("automatic_payment_methods[enabled]", "true".to_owned()),
+            ("metadata[order_id]", text(&order["id"]).to_owned()),
+            ("metadata[generation]", generation.to_string()),
+        ];
+        let form = form.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let stripe = self.stripe_api().with_token("sk_test_simulator");
+        send_form(&stripe, "/v1/payment_intents", &form).await.expect(200)
+    }
+
+    /// Confirms an intent with the shop's own key.
+    pub(crate) async fn confirm_intent(&self, intent: &Value, method: &str) -> Reply {
+        let stripe = self.stripe_api().with_token("sk_test_simulator");
+        let path = format!("/v1/payment_intents/{}/confirm", text(&intent["id"]));
+        let form = [("payment_method", method), ("return_url", "https://shop.example/back")];
+        send_form(&stripe, &path, &form).await
+    }
+
     /// Lets the simulator do something with the order's intent.
     pub(crate) async fn steer(&self, order: &Value, act: &str, body: &Value) {
         let path = format!("/payment_intents/{}/{act}", payment(order, "intent_id"));
