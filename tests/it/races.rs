@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Reply, Shop, text};
+use crate::harness::{Client, Reply, Shop, eventually, text};
 
 fn with_status(replies: &[Reply], status: u16) -> Vec<&Reply> {
     replies.iter().filter(|reply| reply.status == status).collect()
@@ -125,5 +125,44 @@ async fn a_cancel_and_a_payment_at_once_leave_one_winner() {
         let status = shopper.see(order).await["status"].clone();
         assert!(["paid", "canceled"].contains(&text(&status)), "{status}");
     }
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn no_haste_gets_a_shopper_more_unpaid_orders_than_are_allowed() {
+    let shop = Shop::start().await;
+    let (product, shopper) = (shop.product(500, 100).await, shop.shopper().await);
+    let buy = async || {
+        shopper.put_in_cart(&product, 1).await.expect(201);
+        shopper.post("/checkout", &json!({})).await
+    };
+    join_all((0..20).map(|_| buy())).await;
+    let last = eventually("no more are allowed", async || Some(buy().await).filter(|reply| reply.status == 409)).await;
+    last.problem(409, "too_many_open_orders");
+    assert_eq!(shop.count("SELECT count(*) FROM orders").await, 3);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_checkout_that_loses_a_deadlock_is_done_again() {
+    let shop = Shop::start().await;
+    let (first, second) = (shop.product(500, 1).await, shop.product(500, 1).await);
+    let shopper = shop.shopper().await;
+    for product in [&first, &second] {
+        shopper.put_in_cart(product, 1).await.expect(201);
+    }
+    let lock = |product: &Value| format!("SELECT FROM products WHERE id = '{}' FOR UPDATE", text(&product["id"]));
+    let mut against_the_order = shop.pool.begin().await.expect("the database answers");
+    sqlx::query(&lock(&second)).execute(&mut *against_the_order).await.expect("nobody has it");
+    let checkout = async { shopper.post("/checkout", &json!({})).await };
+    let deadlock = async {
+        let waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the checkout waits", async || (shop.count(waits).await > 0).then_some(())).await;
+        sqlx::query(&lock(&first)).execute(&mut *against_the_order).await.expect("the other one is the victim");
+        against_the_order.rollback().await.expect("the database answers");
+    };
+    let (reply, ()) = tokio::join!(checkout, deadlock);
+    reply.expect(202);
     shop.finish().await;
 }
