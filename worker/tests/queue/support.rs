@@ -35,7 +35,7 @@ pub(crate) const LIMITS: JobLimits = JobLimits {
 };
 
 /// Longest wait for anything that is to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A job that does as it is told.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
