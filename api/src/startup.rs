@@ -35,7 +35,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     let operations = bind(app.config.metrics_addr, "METRICS_ADDR").await?;
     tracing::info!(addr = %app.config.addr, metrics_addr = %app.config.metrics_addr, "listening");
 
-    tokio::spawn(app.waiters.clone().listen(app.config.database.options.clone()));
+    tokio::spawn(app.waiters.clone().listen(app.pool.clone()));
     let (stop, stopped) = watch::channel(false);
     let api = tokio::spawn(serve(api, server::router(app.clone()), stopped.clone()));
     let operations = tokio::spawn(serve(operations, ops::router(app.clone(), metrics), stopped));

@@ -14,7 +14,7 @@ use common::{
     listen::{Heard, listen},
     order::CHANGES,
 };
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::PgPool;
 use tokio::{sync::Notify, time::Instant};
 
 /// How long a waiter trusts the notifications.
@@ -55,17 +55,18 @@ impl Waiters {
     }
 
     /// Listens for ever. While it can't, the waiters live on their polling.
-    pub(crate) async fn listen(self, options: PgConnectOptions) {
-        // A connection of its own: it must never be one that requests compete for.
-        let own = PgPoolOptions::new().max_connections(1).max_lifetime(None).connect_lazy_with(options);
-        let hear = |heard: Heard<'_>| match heard {
-            Heard::Connected => self.ring_all(),
+    pub(crate) async fn listen(self, pool: PgPool) {
+        listen(&pool, CHANGES, |heard| self.hear(&heard)).await;
+    }
+
+    fn hear(&self, heard: &Heard<'_>) {
+        match heard {
+            Heard::Connected => self.ring_all(), // any change may have been missed
             Heard::Notified(order) => order.parse().into_iter().for_each(|order| self.ring(order)),
             Heard::Lost(error) => {
                 tracing::warn!(%error, "can't listen for changes of orders; those who wait poll for them");
             }
-        };
-        listen(&own, CHANGES, hear).await;
+        }
     }
 
     fn ring(&self, order: OrderId) {
@@ -112,9 +113,9 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_ring_wakes_the_waiter_before_it_would_poll_and_leaves_no_place_behind() {
-        let (waiters, order, looks) = (Waiters::default(), OrderId::new(), AtomicU32::new(0));
+    /// Milliseconds until somebody who waits for the order looks a second time, where this is heard after 10.
+    async fn second_look(order: OrderId, heard: Heard<'_>) -> u128 {
+        let (waiters, looks) = (Waiters::default(), AtomicU32::new(0));
         let started = Instant::now();
         let waiting = waiters.until(
             order,
@@ -122,14 +123,25 @@ mod tests {
             async || Ok::<_, Infallible>(looks.fetch_add(1, Ordering::Relaxed)),
             |look| *look >= 1,
         );
-        let ringing = async {
+        let hearing = async {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            waiters.ring(order);
+            waiters.hear(&heard);
         };
-        let (found, ()) = tokio::join!(waiting, ringing);
+        let (found, ()) = tokio::join!(waiting, hearing);
         assert_eq!(found, Ok(1));
-        assert_eq!(started.elapsed().as_millis(), 10);
-        assert!(waiters.0.lock().expect("not poisoned").is_empty());
+        assert!(waiters.0.lock().expect("not poisoned").is_empty(), "a place was left behind");
+        started.elapsed().as_millis()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_looks_at_once_when_its_order_has_changed_or_may_have_and_else_polls() {
+        let (order, other) = (OrderId::new(), OrderId::new());
+        let lost = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert_eq!(second_look(order, Heard::Notified(&order.to_string())).await, 10);
+        assert_eq!(second_look(order, Heard::Connected).await, 10, "a change may have been missed");
+        for heard in [Heard::Notified(&other.to_string()), Heard::Notified("no order"), Heard::Lost(&lost)] {
+            assert_eq!(second_look(order, heard).await, POLL.as_millis());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -39,8 +39,8 @@ pub enum SchemaError {
     /// The migrations failed, or the database holds some that this program doesn't know.
     #[error("the database could not be migrated")]
     Migrate(#[from] MigrateError),
-    /// The database did not answer.
-    #[error("the database did not answer")]
+    /// The database refused us, or did not answer.
+    #[error("the database refused, or did not answer")]
     Database(#[from] sqlx::Error),
     /// The shop in this database sells in another currency than the configuration says.
     #[error("the shop in this database sells in {found}, but STORE_CURRENCY is {configured}")]

@@ -1,14 +1,15 @@
 //! What the API and the worker have in common as programs: arguments, configuration, exit codes, the signals to stop.
 
-use std::{env, fmt::Display, io, process::ExitCode};
+use std::{env, error::Error, fmt::Display, io, process::ExitCode};
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Environment, Problems, Program};
 
 /// Runs a program that is configured by its environment alone. It ends with 0 once it was told to stop, with 1 when it failed,
-/// and with 2 when its arguments or its configuration can't be used, which is then said on standard error.
-pub fn main<C, E: Display>(
+/// and with 2 when its arguments or its configuration can't be used, which is then said on standard error. What only `run` can
+/// tell of the configuration, it tells as [`Problems`].
+pub fn main<C, E: Display + AsRef<dyn Error>>(
     program: Program,
     about: &str,
     read: impl FnOnce(&Environment) -> Result<C, Problems>,
@@ -48,7 +49,7 @@ pub fn main<C, E: Display>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{name}: {error:#}");
-            ExitCode::FAILURE
+            if error.as_ref().is::<Problems>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What operators and their machines are told: health, ids from request to job, and an end in order.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -56,6 +59,29 @@ async fn a_worker_that_does_not_hear_of_new_jobs_is_not_ready_until_it_does_agai
         let what = format!("it says {status}");
         eventually(&what, async || (worker.get("/health/ready").await.status == status).then_some(())).await;
     }
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_waits_is_answered_although_the_api_stopped_hearing_of_changes() {
+    let shop = Shop::start().await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &shop.product(500, 1).await, 1).await;
+    let listeners = "FROM pg_stat_activity WHERE datname = current_database() AND query = 'LISTEN \"orders\"'";
+    let path = format!("/orders/{}?status_not=awaiting_payment", text(&order["id"]));
+    let began = Instant::now();
+    let waiting = shopper.call(Method::GET, &path, None, &[("prefer", "wait=10")]);
+    let cut_and_pay = async {
+        assert_eq!(shop.count(&format!("SELECT count(pg_terminate_backend(pid)) {listeners}")).await, 1);
+        shop.confirm(&order, "pm_card_visa").await.expect(200);
+    };
+    let (waited, ()) = tokio::join!(waiting, cut_and_pay);
+    assert_eq!(waited.expect(200)["status"], "paid");
+    assert!(began.elapsed() < Duration::from_secs(9), "its time was up: {:?}", began.elapsed());
+    eventually("the API listens again", async || {
+        (shop.count(&format!("SELECT count(*) {listeners}")).await == 1).then_some(())
+    })
+    .await;
     shop.finish().await;
 }
 

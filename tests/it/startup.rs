@@ -1,6 +1,6 @@
 //! Programs that cannot start: they say why, once, and end with a code that tells whose fault it is.
 
-use crate::harness::{Database, JWT_SECRET};
+use crate::harness::{Database, JWT_SECRET, url};
 
 const PROGRAMS: [&str; 2] = ["kassa-api", "kassa-worker"];
 
@@ -36,6 +36,21 @@ async fn all_that_is_wrong_with_the_configuration_is_said_at_once_without_its_va
 }
 
 #[tokio::test]
+async fn what_a_closer_look_finds_wrong_is_the_configurations_fault_too() {
+    let database = Database::migrated().await;
+    for (program, setting) in [
+        ("kassa-api", ("LOG", "info,=")),
+        ("kassa-worker", ("LOG", "info,=")),
+        ("kassa-worker", ("MAIL_FROM", "hunter2@")),
+        ("kassa-worker", ("MAIL_URL", "file:/dev/null/mails")),
+    ] {
+        let settings = [&SETTINGS[..], &[setting]].concat();
+        let ended = database.program(program, &[], &settings, "").await;
+        assert!(ended.code == 2 && ended.err.contains(setting.0) && !ended.err.contains("hunter2"), "{ended:?}");
+    }
+}
+
+#[tokio::test]
 async fn arguments_are_refused_but_for_those_that_explain() {
     let database = Database::migrated().await;
     for program in PROGRAMS {
@@ -51,12 +66,17 @@ async fn arguments_are_refused_but_for_those_that_explain() {
 #[tokio::test]
 async fn a_database_that_can_never_be_used_ends_a_program() {
     let database = Database::migrated().await;
-    let nowhere = crate::harness::url(&database.options().database("nowhere"));
+    let nowhere = url(&database.options().database("nowhere"));
+    let stranger = url(&database.options().password("hunter2"));
     for program in PROGRAMS {
-        for (setting, why) in [(("STORE_CURRENCY", "jpy"), "sells in usd"), (("DATABASE_URL", &nowhere), "nowhere")] {
+        for (setting, why) in [
+            (("STORE_CURRENCY", "jpy"), "sells in usd"),
+            (("DATABASE_URL", &*nowhere), "nowhere"),
+            (("DATABASE_URL", &stranger), "password authentication failed"),
+        ] {
             let settings = [&SETTINGS[..], &[setting]].concat();
             let ended = database.program(program, &[], &settings, "").await;
-            assert!(ended.code == 1 && ended.err.contains(why), "{ended:?}");
+            assert!(ended.code == 1 && ended.err.contains(why) && !ended.err.contains("hunter2"), "{ended:?}");
             assert!(ended.err.contains(&format!("{program}: the database can't be used: ")), "{ended:?}");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use common::{
-    config::{MailTransport, Worker},
+    config::{MailTransport, Problems, Worker},
     mail::{Outgoing, Rendered},
 };
 use lettre::{
@@ -35,11 +35,6 @@ pub enum SendError {
     Transient(String),
 }
 
-/// MAIL_URL or MAIL_FROM can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UnusableConfiguration(&'static str);
-
 /// Whether a 5xx says that this mail will never be taken (RFC 5321, section 4.2.3). Others, such as a login that is refused (535),
 /// a service that is closed (521) or not there (554), are about us or the server.
 fn is_about_the_mail(code: Code) -> bool {
@@ -51,17 +46,17 @@ impl Mailer {
     ///
     /// # Errors
     /// When MAIL_FROM is no address, or MAIL_URL has parts that lettre doesn't know.
-    pub fn new(config: &Worker) -> Result<Self, UnusableConfiguration> {
-        let from = config.mail_from.parse().map_err(|_| UnusableConfiguration("MAIL_FROM is not a mail address"))?;
+    pub fn new(config: &Worker) -> Result<Self, Problems> {
+        let unusable = |what: &str| Problems(vec![what.to_owned()]);
+        let from = config.mail_from.parse().map_err(|_| unusable("MAIL_FROM is not a mail address"))?;
         let transport = match &config.mail {
             MailTransport::Smtp(url) => {
                 let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
-                    .map_err(|_| UnusableConfiguration("MAIL_URL is not a usable SMTP URL"))?;
+                    .map_err(|_| unusable("MAIL_URL is not a usable SMTP URL"))?;
                 Transport::Smtp(builder.timeout(Some(config.smtp_timeout)).build())
             }
             MailTransport::Folder(folder) => {
-                std::fs::create_dir_all(folder)
-                    .map_err(|_| UnusableConfiguration("MAIL_URL's folder can't be made"))?;
+                std::fs::create_dir_all(folder).map_err(|_| unusable("MAIL_URL names a folder that can't be made"))?;
                 Transport::Folder(AsyncFileTransport::new(folder))
             }
         };

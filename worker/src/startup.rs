@@ -47,7 +47,13 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
         .register(jobs::send_email::run);
-    debug_assert!(Queue::ALL.iter().all(|queue| runtime.serves(*queue)), "the jobs of some queue would never be run");
+    for queue in Queue::ALL {
+        anyhow::ensure!(
+            runtime.serves(queue),
+            "the jobs of {} would never be run: no handler is registered",
+            queue.name()
+        );
+    }
     let shared = ops::Shared { pool: pool.clone(), currency: config.currency, metrics, listening: runtime.listening() };
     ops::serve(config.metrics_addr, Arc::new(shared))
         .await

@@ -9,8 +9,8 @@ use super::{
     Secret,
     reader::{Environment, Problems, Reader},
     values::{
-        at_least, database_url, duration, http_url, mail_address, mail_transport, parsed, secret, secrets, starts_with,
-        strong, switch, text,
+        at_least, database_url, duration, http_url, log_filter, mail_address, mail_transport, parsed, secret, secrets,
+        starts_with, strong, switch, text,
     },
     variables::{API_METRICS_ADDR, WORKER_METRICS_ADDR},
 };
@@ -165,7 +165,7 @@ impl Api {
         let reservation = r.required("RESERVATION_MINUTES", duration(MINUTE));
         let max_unpaid_orders = r.required("MAX_UNPAID_ORDERS", at_least(1));
         let migrate = r.required("MIGRATE", switch);
-        let (log, log_format) = (r.required("LOG", text), r.required("LOG_FORMAT", parsed));
+        let (log, log_format) = (r.required("LOG", log_filter), r.required("LOG_FORMAT", parsed));
         let values = (|| {
             Some(Self {
                 database: database?,
@@ -209,7 +209,7 @@ impl Worker {
         let backoff = r.required("JOB_BACKOFF_SECONDS", duration(SECOND));
         let backoff_cap = r.required("JOB_BACKOFF_CAP_SECONDS", duration(SECOND));
         let give_up_after = r.required("JOB_GIVE_UP_HOURS", duration(HOUR));
-        let (log, log_format) = (r.required("LOG", text), r.required("LOG_FORMAT", parsed));
+        let (log, log_format) = (r.required("LOG", log_filter), r.required("LOG_FORMAT", parsed));
         let values = (|| {
             Some(Self {
                 database: database?,

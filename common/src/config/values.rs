@@ -3,6 +3,7 @@
 use std::{fmt::Display, str::FromStr, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{MailTransport, Secret};
@@ -13,6 +14,12 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(value: &str) -> Result<T, String>
 
 pub(super) fn text(value: &str) -> Result<String, String> {
     Ok(value.to_owned())
+}
+
+/// What is logged, in the syntax of [`EnvFilter`].
+pub(super) fn log_filter(value: &str) -> Result<String, String> {
+    EnvFilter::try_new(value).map_err(|_| "must be a filter such as info or info,sqlx=warn".to_owned())?;
+    text(value)
 }
 
 pub(super) fn switch(value: &str) -> Result<bool, String> {
@@ -140,6 +147,7 @@ mod tests {
             secret(strong)("hunter2").err(),
             secret(starts_with(&["sk_test_"]))("pk_test_hunter2").err(),
             duration(Duration::from_secs(1))("hunter2").err(),
+            log_filter("info,hunter2=loud").err(),
         ];
         for refusal in told {
             let refusal = refusal.expect("none of them can be used");

@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use common::{
-    id::OrderId,
     jobs::ProcessWebhook,
     order::{Applied, Source},
-    payment::{self, IntentReport},
-    webhook::{self, Inbound},
+    payment,
+    webhook::{self, Class, Inbound, IntentEvent, NamedOrder},
 };
 
 use super::context::{Context, stale};
@@ -26,41 +25,39 @@ pub async fn run(job: Job<ProcessWebhook>, context: Arc<Context>) -> Result<(), 
     let Some(event) = webhook::begin_attempt(&context.pool, job.payload.webhook_log_id).await? else {
         return Ok(());
     };
-    if event.livemode != context.livemode {
-        tracing::error!(event = %event.id, livemode = event.livemode, "an event of the other mode came: check the endpoint");
-        return ignore(&job, &context, &event, "its livemode is not our key's").await;
-    }
-    match event.kind.as_str() {
-        "payment_intent.succeeded"
-        | "payment_intent.payment_failed"
-        | "payment_intent.processing"
-        | "payment_intent.canceled" => payment_intent(&job, &context, &event).await,
-        _ => ignore(&job, &context, &event, "we have no use for this type").await,
+    match event.classify(context.livemode) {
+        Class::OtherMode => {
+            tracing::error!(event = %event.id, livemode = event.livemode, "an event of the other mode came: check the endpoint");
+            ignore(&job, &context, &event, "its livemode is not our key's").await
+        }
+        Class::Unused => ignore(&job, &context, &event, "we have no use for this type").await,
+        Class::Intent(intent) => payment_intent(&job, &context, &event, intent).await,
     }
 }
 
-async fn payment_intent(job: &Job<ProcessWebhook>, context: &Context, event: &Inbound) -> Result<(), JobError> {
-    let object = &event.object;
-    let known = match object["id"].as_str() {
+async fn payment_intent(
+    job: &Job<ProcessWebhook>,
+    context: &Context,
+    event: &Inbound,
+    intent: IntentEvent<'_>,
+) -> Result<(), JobError> {
+    let known = match intent.stripe_id {
         Some(id) => payment::known_intent(&context.pool, id).await?,
         None => None,
     };
     let seen = known.as_ref().map(|known| known.seen);
-    let order_id = match (known, object["metadata"]["order_id"].as_str()) {
+    // One that we know is of the order that we know it of, whatever its metadata say.
+    let order_id = match (known, intent.order) {
         (Some(known), _) => known.order_id,
-        (None, None) => return ignore(job, context, event, "the intent names no order").await,
-        (None, Some(named)) => match named.parse::<OrderId>() {
-            Ok(order) => order,
-            Err(_) => return park(job, context, event, UNKNOWN_ORDER).await,
-        },
+        (None, NamedOrder::Id(order)) => order,
+        (None, NamedOrder::None) => return ignore(job, context, event, "the intent names no order").await,
+        (None, NamedOrder::Unreadable) => return park(job, context, event, UNKNOWN_ORDER).await,
     };
-    // Success is final and applied as it comes. The order in which the others arrive proves nothing: Stripe is asked how the
-    // intent stands now. So it is where we can't read the event: what it tells of our order must not be lost.
-    let (report, request_id) = match IntentReport::from_event_object(object) {
-        Some(told) if event.kind == "payment_intent.succeeded" => (told, None),
-        _ => {
-            let id = object["id"].as_str();
-            let id = id.ok_or_else(|| JobError::retry(anyhow::anyhow!("the event's intent has no id")))?;
+    let (report, request_id) = match intent.proof {
+        Some(told) => (told, None),
+        None => {
+            let id =
+                intent.stripe_id.ok_or_else(|| JobError::retry(anyhow::anyhow!("the event's intent has no id")))?;
             match context.stripe.retrieve_intent(id).await {
                 Ok(answer) => (answer.report, answer.request_id),
                 Err(e) => return Err(context.failed_call("retrieve_intent", None, Some(id), e).await),

@@ -110,6 +110,7 @@ impl Fetcher {
             let mut jobs = if self.hungry { self.suspect().await } else { Vec::new() };
             if jobs.is_empty() {
                 let places = tokio::select! {
+                    biased; // told to stop, it takes no more, whatever is free
                     () = stop.cancelled() => return None,
                     places = self.wait_and_take_places() => places,
                 };
@@ -169,6 +170,7 @@ impl Fetcher {
             Err(error) => return self.failed(&error).await,
         }
         let place = tokio::select! {
+            biased;
             () = b.stop.cancelled() => return Vec::new(),
             place = b.slots.alone() => place,
         };

@@ -4,8 +4,8 @@ use std::{io, time::Duration};
 
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 
-/// One to listen, and three to fetch, book and renew.
-const CONNECTIONS: u32 = 4;
+/// To fetch, to book and to renew; the listener has one of its own.
+const CONNECTIONS: u32 = 3;
 /// Longest wait for a connection, and for what is done with it. A database that hangs is given up on as one that is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -24,7 +24,7 @@ impl Database {
         Self(options.connect_lazy_with((*pool.connect_options()).clone()))
     }
 
-    /// The pool, for the listener.
+    /// The pool: where the database is, for the listener.
     pub(super) fn pool(&self) -> &PgPool {
         &self.0
     }

@@ -3,6 +3,7 @@
 mod ends;
 mod enqueueing;
 mod leases;
+mod listening;
 mod postgres;
 mod running;
 mod support;

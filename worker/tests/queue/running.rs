@@ -1,19 +1,23 @@
 //! The worker as a whole: its orderly end, and a database that comes and goes.
 
-use crate::support::{Lab, What};
+use std::time::{Duration, Instant};
+
+use crate::support::{CONCURRENCY, Lab, What};
 
 #[tokio::test]
 async fn at_its_end_a_worker_finishes_what_runs_and_takes_no_more() {
     let lab = Lab::new().await;
-    let running = lab.enqueue(What::HoldThenComplete).await;
-    let booked = lab.enqueue(What::Hold).await;
+    let mut running = Vec::new();
+    for what in [What::HoldThenComplete, What::Hold].repeat(CONCURRENCY / 2) {
+        running.push(lab.enqueue(what).await);
+    }
     let worker = lab.work();
-    lab.until("SELECT every(status = 'Running') FROM jobs").await;
+    lab.until("SELECT every(status = 'Running') FROM jobs").await; // with no slot free no fetch is on its way
     worker.tell_to_stop();
     let late = lab.enqueue(What::Complete).await;
-    lab.release.add_permits(2);
+    lab.release.add_permits(CONCURRENCY);
     worker.ended().await;
-    for job in [running, booked] {
+    for job in running {
         assert!(lab.of::<bool>(job, "status = 'Done' AND attempts = 1").await);
     }
     assert!(lab.of::<bool>(late, "status = 'Pending' AND attempts = 0").await);
@@ -25,7 +29,9 @@ async fn an_idle_worker_ends_at_once() {
     let worker = lab.work();
     lab.enqueue(What::Succeed).await;
     lab.until("SELECT every(status = 'Done') FROM jobs").await;
+    let told = Instant::now();
     worker.ended().await;
+    assert!(told.elapsed() < Duration::from_secs(2), "it waited for something: {:?}", told.elapsed());
 }
 
 #[tokio::test]

@@ -34,8 +34,11 @@ pub(crate) const LIMITS: JobLimits = JobLimits {
     give_up_after: Duration::from_secs(24 * 60 * 60),
 };
 
+/// Jobs of a queue at once, in each worker.
+pub(crate) const CONCURRENCY: usize = 4;
+
 /// Longest wait for anything that is to happen.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A job that does as it is told.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -135,8 +138,13 @@ impl Lab {
 
     /// Starts a worker.
     pub(crate) fn work(&self) -> Worker {
+        self.work_within(LIMITS)
+    }
+
+    /// Starts a worker with limits of its own.
+    pub(crate) fn work_within(&self, limits: JobLimits) -> Worker {
         let stop = CancellationToken::new();
-        let runtime = Runtime::new(&self.pool, LIMITS, 4, self.clone()).register(probe).register(send);
+        let runtime = Runtime::new(&self.pool, limits, CONCURRENCY, self.clone()).register(probe).register(send);
         let task = tokio::spawn(runtime.run_until(stop.clone().cancelled_owned()));
         Worker { stop, task }
     }

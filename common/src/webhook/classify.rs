@@ -1,0 +1,128 @@
+//! What an event is to us, by what it says itself.
+
+use serde_json::Value;
+
+use super::Inbound;
+use crate::{id::OrderId, payment::IntentReport};
+
+/// What is to be done about an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one is made for each event, and most are of the large variant")]
+pub enum Class<'a> {
+    /// Nothing: money of the other mode, test or live, than our key's.
+    OtherMode,
+    /// Nothing: we have no use for events of its type.
+    Unused,
+    /// Something happened to an intent.
+    Intent(IntentEvent<'a>),
+}
+
+/// What an event says of an intent. All of it may be missing or unreadable: no event is refused, whatever API version wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntentEvent<'a> {
+    /// `pi_…`
+    pub stripe_id: Option<&'a str>,
+    /// The order that its metadata name.
+    pub order: NamedOrder,
+    /// How the intent stands, where the event proves that: a success is final, and applied as it comes. The order in which the
+    /// others arrive proves nothing: for them, and for a success that can't be read, Stripe has to be asked.
+    pub proof: Option<IntentReport>,
+}
+
+/// The order that an object's metadata name. They are no proof: whoever may use our account at Stripe can change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedOrder {
+    /// None is named: the object is not of this shop.
+    None,
+    /// Something that is the id of no order.
+    Unreadable,
+    /// This one, if there is one.
+    Id(OrderId),
+}
+
+impl NamedOrder {
+    fn of(object: &Value) -> Self {
+        match object["metadata"]["order_id"].as_str() {
+            None => Self::None,
+            Some(named) => named.parse().map_or(Self::Unreadable, Self::Id),
+        }
+    }
+}
+
+impl Inbound {
+    /// What is to be done about this event, by a worker whose key is of this mode.
+    pub fn classify(&self, livemode: bool) -> Class<'_> {
+        if self.livemode != livemode {
+            return Class::OtherMode;
+        }
+        let proves = match self.kind.as_str() {
+            "payment_intent.succeeded" => true,
+            "payment_intent.payment_failed" | "payment_intent.processing" | "payment_intent.canceled" => false,
+            _ => return Class::Unused,
+        };
+        Class::Intent(IntentEvent {
+            stripe_id: self.object["id"].as_str(),
+            order: NamedOrder::of(&self.object),
+            proof: if proves { IntentReport::from_event_object(&self.object) } else { None },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::id::WebhookLogId;
+
+    fn event(kind: &str, object: Value) -> Inbound {
+        Inbound { id: WebhookLogId::new(), kind: kind.into(), livemode: false, object, age_seconds: 0.0 }
+    }
+
+    fn intent(order: &Value) -> Value {
+        json!({ "id": "pi_1", "status": "succeeded", "amount": 500, "amount_received": 500, "currency": "usd",
+                "metadata": { "order_id": order } })
+    }
+
+    #[test]
+    fn only_a_success_that_can_be_read_needs_no_question() {
+        let order = OrderId::new();
+        for (kind, proves) in [
+            ("payment_intent.succeeded", true),
+            ("payment_intent.payment_failed", false),
+            ("payment_intent.processing", false),
+            ("payment_intent.canceled", false),
+        ] {
+            let whole = event(kind, intent(&json!(order)));
+            let Class::Intent(found) = whole.classify(false) else { panic!("{kind} is of an intent") };
+            assert_eq!((found.stripe_id, found.order), (Some("pi_1"), NamedOrder::Id(order)), "{kind}");
+            assert_eq!(found.proof.is_some(), proves, "{kind}");
+        }
+        let mut object = intent(&json!(order));
+        object["amount_received"] = json!("500");
+        let unreadable = event("payment_intent.succeeded", object);
+        let Class::Intent(found) = unreadable.classify(false) else { panic!("it is of an intent") };
+        assert_eq!((found.stripe_id, found.order, found.proof), (Some("pi_1"), NamedOrder::Id(order), None));
+    }
+
+    #[test]
+    fn an_order_is_named_by_an_id_or_not_at_all() {
+        for (named, order) in [
+            (json!(null), NamedOrder::None),
+            (json!(7), NamedOrder::None),
+            (json!("order 7"), NamedOrder::Unreadable),
+            (json!(""), NamedOrder::Unreadable),
+        ] {
+            assert_eq!(NamedOrder::of(&intent(&named)), order, "{named}");
+        }
+        assert_eq!(NamedOrder::of(&Value::Null), NamedOrder::None);
+    }
+
+    #[test]
+    fn other_types_and_the_other_mode_are_not_for_us() {
+        let order = json!(OrderId::new());
+        assert_eq!(event("payment_intent.created", intent(&order)).classify(false), Class::Unused);
+        assert_eq!(event("tomorrow.invented", Value::Null).classify(false), Class::Unused);
+        assert_eq!(event("payment_intent.succeeded", intent(&order)).classify(true), Class::OtherMode);
+    }
+}
