@@ -166,6 +166,7 @@ fn an_interrupted_start_leaves_nothing_behind() {
     checkout.program("kassa-api", "exec sleep 60");
     checkout.program("kassa-worker", "kill -TERM $PPID; exec sleep 60");
     says(&checkout.up(), 1, "interrupted before the shop was ready");
+    assert!(checkout.dev("postgres/data/PG_VERSION").exists(), "a server was there to be stopped");
     assert!(!checkout.dev("postgres/data/postmaster.pid").exists());
     says(&checkout.run(&["status"]), 1, "is not running");
 }
