@@ -121,7 +121,7 @@ async fn a_repeat_waits_for_the_first_request_but_not_for_long() {
         reply.problem(409, "request_in_progress");
     }
     let waited = began.elapsed().as_secs();
-    assert!((4..10).contains(&waited), "waited {waited} s");
+    assert!((4..30).contains(&waited), "waited {waited} s");
 
     let repeats = join_all(ENDPOINTS.map(&repeat));
     let fail = async {

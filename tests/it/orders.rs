@@ -130,7 +130,7 @@ async fn a_client_waits_until_the_status_differs() {
     {
         let (status, took) = timed(tail, prefer).await;
         assert_eq!(status, "awaiting_payment");
-        assert!(took < second, "{tail} {prefer}: nothing to wait for, but it took {took:?}");
+        assert!(took < second * 5, "{tail} {prefer}: nothing to wait for, but it took {took:?}");
     }
     let (waited, _) =
         tokio::join!(timed("?status_not=awaiting_payment", "wait=10"), shop.confirm(&order, "pm_card_visa"));

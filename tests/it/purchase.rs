@@ -145,7 +145,7 @@ async fn a_paid_order_is_not_canceled() {
 
 #[tokio::test]
 async fn an_order_that_nobody_pays_expires_and_gives_back_its_stock() {
-    let shop = Shop::with(&[("RESERVATION_MINUTES", "0.02")]).await;
+    let shop = Shop::with(&[("RESERVATION_MINUTES", "0.05")]).await; // an intent is there by then
     let product = shop.product(500, 2).await;
     let shopper = shop.shopper().await;
     let order = shop.order(&shopper, &product, 2).await;
@@ -162,7 +162,7 @@ async fn a_client_secret_is_there_soon_after_checkout() {
     const TIMES: usize = 20;
     const LIMIT: Duration = Duration::from_millis(50);
     /// Other tests run beside this one: it is their load that a slow round measures, so another is made.
-    const ROUNDS: usize = 5;
+    const ROUNDS: usize = 15;
     let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "1000")]).await;
     let product = shop.product(500, 1000).await;
     let shopper = shop.shopper().await;

@@ -66,12 +66,13 @@ async fn a_payment_under_way_at_the_cancel_that_succeeds_later_pays_the_order() 
 
 #[tokio::test]
 async fn a_debit_of_which_no_event_comes_is_asked_about_when_its_time_is_over() {
-    let shop = Shop::with(&[("RESERVATION_MINUTES", "0.05")]).await;
+    let shop = Shop::start().await;
     let (product, shopper, order) = ordered(&shop).await;
     shop.confirm(&order, "pm_usBankAccount_processing").await.expect(200);
     shopper.wait_for(&order, "processing").await;
     shop.control().put("/webhooks", &json!({ "mode": "pretend" })).await.expect(200);
     shop.steer(&order, "settle", &json!({ "outcome": "succeeded" })).await;
+    shop.expire(&order).await;
     shopper.wait_for(&order, "paid").await;
     shop.settle().await;
     assert_eq!(shop.stock(&product).await, (0, 0));
@@ -80,7 +81,7 @@ async fn a_debit_of_which_no_event_comes_is_asked_about_when_its_time_is_over() 
 
 #[tokio::test]
 async fn a_debit_that_failed_before_another_payment_was_begun_and_left_expires() {
-    let shop = Shop::with(&[("RESERVATION_MINUTES", "0.05")]).await;
+    let shop = Shop::start().await;
     let (product, shopper, order) = ordered(&shop).await;
     shop.confirm(&order, "pm_usBankAccount_processing").await.expect(200);
     shopper.wait_for(&order, "processing").await;
@@ -88,6 +89,7 @@ async fn a_debit_that_failed_before_another_payment_was_begun_and_left_expires()
     shop.steer(&order, "settle", &json!({ "outcome": "failed" })).await;
     shop.confirm(&order, "pm_card_authenticationRequired").await.expect(200);
     shop.control().post("/webhooks/release", &json!({})).await.expect(200);
+    shop.expire(&order).await;
     ends_canceled(shop, &shopper, &order, &product).await;
 }
 

@@ -82,6 +82,16 @@ impl Shop {
         self.control().post(&path, body).await.expect(200);
     }
 
+    /// Lets the order's time be over, at a moment that the test chooses.
+    pub(crate) async fn expire(&self, order: &Value) {
+        let id = text(&order["id"]);
+        let due = format!(
+            "UPDATE orders SET expires_at = now() WHERE id = '{id}';
+             UPDATE jobs SET run_at = now() WHERE job_type = 'order.expire' AND dedupe_key = '{id}' AND done_at IS NULL"
+        );
+        self.database.run(&due).await;
+    }
+
     /// The latest event of a type about the order's intent.
     pub(crate) async fn event(&self, order: &Value, kind: &str) -> Value {
         let stripe = self.stripe_api().with_token("sk_test_simulator");
