@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::harness::{JWT_SECRET, Shop, WEBHOOK_SECRET, eventually, text, url};
+use crate::harness::{Client, JWT_SECRET, Shop, WEBHOOK_SECRET, eventually, text, url};
 
 /// What a log in JSON holds.
 fn lines(log: &str) -> Vec<Value> {
@@ -29,20 +30,18 @@ async fn both_programs_are_alive_without_their_database_and_ready_again_with_it(
     let shopper = shop.shopper().await;
     let [api, worker] = shop.operations();
     let places = [api, worker, shop.visitor()];
-    for place in &places {
-        assert_eq!((place.get("/health/live").await.status, place.get("/health/ready").await.status), (200, 200));
-    }
+    let health = async || {
+        let status = async |place: &Client, path: &str| place.get(path).await.status;
+        join_all(places.iter().map(async |p| (status(p, "/health/live").await, status(p, "/health/ready").await))).await
+    };
+    assert_eq!(health().await, [(200, 200); 3]);
     proxy.cut().await;
-    for place in &places {
-        assert_eq!((place.get("/health/live").await.status, place.get("/health/ready").await.status), (200, 503));
-    }
+    assert_eq!(health().await, [(200, 503); 3]);
     let refused = shopper.put_in_cart(&product, 1).await;
     assert!(!refused.header("retry-after").is_empty());
     refused.problem(503, "unavailable");
     proxy.restore().await.expect("the port is still free");
-    for place in &places {
-        eventually("it is ready again", async || (place.get("/health/ready").await.status == 200).then_some(())).await;
-    }
+    eventually("all are ready again", async || (health().await == [(200, 200); 3]).then_some(())).await;
     let order = shop.order(&shopper, &product, 1).await;
     shop.pay(&shopper, &order).await;
     shop.finish().await;
