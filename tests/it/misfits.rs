@@ -1,5 +1,7 @@
 //! Money that doesn't fit its order: too late, twice, too little, in another currency.
 
+use common::money::Currency;
+use dev::stripe::decimals;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Shop, eventually, payment, text};
@@ -115,4 +117,24 @@ async fn another_amount_or_currency_than_the_orders_is_reviewed() {
     assert_eq!(shop.count("SELECT count(*) FROM orders WHERE review_reason = 'amount_mismatch'").await, 3);
     assert_eq!(shop.count("SELECT count(*) FROM payment_intents WHERE amount = 400 OR currency = 'eur'").await, 2);
     shop.finish().await;
+}
+
+#[test]
+fn the_simulator_and_the_shop_know_the_same_decimals_of_every_currency_that_the_shop_can_sell_in() {
+    let codes = (0..26_u32.pow(3)).map(|n| {
+        let letter = |place| char::from_u32(u32::from(b'a') + n / 26_u32.pow(place) % 26).expect("a letter");
+        [letter(2), letter(1), letter(0)].iter().collect::<String>()
+    });
+    let mut zero = Vec::new();
+    for code in codes {
+        let Ok(currency) = code.parse::<Currency>() else { continue };
+        assert_eq!(currency.decimals(), usize::try_from(decimals(&code)).expect("few"), "{code}");
+        if currency.decimals() == 0 {
+            zero.push(code);
+        }
+    }
+    // https://docs.stripe.com/currencies#zero-decimal, but for isk and ugx, which are special cases there.
+    let stripes =
+        ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"];
+    assert_eq!(zero, stripes);
 }
