@@ -1,4 +1,4 @@
-//! Mails whose server is slow, unwilling or forgetful: no order suffers, and nobody is told twice what isn't so.
+//! Mails while their server refuses, fails or loses its answers: orders are not affected, and nobody is told what is no longer so.
 
 use dev::mail::{Fault, Moment};
 use serde_json::Value;
