@@ -2,8 +2,7 @@
 //! is closed), it is under /var/lib, and what was asked for is a symbolic link to it.
 
 use std::{
-    fs,
-    io::{self},
+    fs, io,
     os::unix::{
         ffi::OsStrExt,
         fs::{PermissionsExt, symlink},
