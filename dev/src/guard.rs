@@ -19,11 +19,13 @@ use crate::{
 
 /// Runs a command whose output goes to a log; prints its process id, hands signals on to it, and ends as it ends. When standard
 /// input ends, the command is killed and its log removed; until then the log stays, for whoever wants to know how it ended.
-pub(crate) async fn run(log: &Path, command: &[OsString]) -> Result<ExitCode> {
+/// With `keep` the log is added to, and stays in any case.
+pub(crate) async fn run(log: &Path, keep: bool, command: &[OsString]) -> Result<ExitCode> {
     let mut signals = Signals::listen()?;
-    let output = File::create(log).with_context(|| format!("writing {}", log.display()))?;
+    let output = File::options().create(true).write(true).append(keep).truncate(!keep).open(log);
+    let output = output.with_context(|| format!("writing {}", log.display()))?;
     let ended = watch(output, &mut signals, command).await;
-    if let Ok(None) = ended {
+    if matches!(ended, Ok(None)) && !keep {
         fs::remove_file(log).with_context(|| format!("removing {}", log.display()))?;
     }
     Ok(ended?.unwrap_or(ExitCode::SUCCESS))

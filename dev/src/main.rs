@@ -87,6 +87,9 @@ enum Command {
         /// Where its output goes.
         #[arg(long, value_name = "FILE")]
         log: PathBuf,
+        /// Adds to the log, which stays.
+        #[arg(long)]
+        keep: bool,
         /// The command and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<OsString>,
@@ -136,7 +139,7 @@ async fn run(Arguments { command, up }: Arguments) -> Result<ExitCode> {
         Some(Command::Postgres { migrations, command }) => {
             return keep::postgres(migrations.as_deref(), &command).await;
         }
-        Some(Command::Guard { log, command }) => return guard::run(&log, &command).await,
+        Some(Command::Guard { log, keep, command }) => return guard::run(&log, keep, &command).await,
         command => command,
     };
     let home = Home::find()?;

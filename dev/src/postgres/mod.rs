@@ -1,8 +1,8 @@
 //! A private Postgres: a cluster of our own, in a folder of our own, on a port of its own. Nothing that is installed or running
 //! on the machine is touched; only the server's programs are used. It listens on loopback only and asks for a password.
 //!
-//! [`Cluster::durable`] keeps its data and loses nothing at a crash, as a shop needs it. [`Throwaway`] is for tests: fast, in a
-//! temporary folder, gone at the end.
+//! [`Cluster::durable`] keeps its data and loses nothing at a crash, as a shop needs it. [`Throwaway`] is for tests: in a temporary
+//! folder, gone at the end, and fast; or, if it shall be crashed on purpose, as safe as a crash of the server alone asks for.
 
 mod binaries;
 mod install;
@@ -103,13 +103,15 @@ fn doing(what: impl Into<String>) -> impl FnOnce(io::Error) -> PostgresError {
 enum Kind {
     Durable,
     Throwaway,
+    /// A throwaway that is crashed on purpose.
+    Victim,
 }
 
 impl Kind {
     fn superuser(self) -> &'static str {
         match self {
             Self::Durable => DURABLE_USER,
-            Self::Throwaway => "postgres",
+            Self::Throwaway | Self::Victim => "postgres",
         }
     }
 
@@ -117,7 +119,7 @@ impl Kind {
     fn stop_signal(self) -> Signal {
         match self {
             Self::Durable => Signal::SIGINT,
-            Self::Throwaway => Signal::SIGQUIT,
+            Self::Throwaway | Self::Victim => Signal::SIGQUIT,
         }
     }
 
@@ -132,6 +134,8 @@ impl Kind {
                 "wal_level=minimal",
                 "max_wal_senders=0",
             ],
+            // The server crashes, the machine does not: what was written is kept, synced or not.
+            Self::Victim => &["max_connections=200", "fsync=off", "full_page_writes=off"],
         }
     }
 }
@@ -140,6 +144,10 @@ impl Kind {
 #[derive(Debug)]
 pub struct Cluster {
     kind: Kind,
+    owner: Owner,
+    binaries: Binaries,
+    folder: PathBuf,
+    log: PathBuf,
     port: u16,
     password: String,
     server: Server,
@@ -173,9 +181,13 @@ impl Cluster {
                 None => ports::any(),
             };
             let port = port.map_err(doing("looking for a free port"))?;
+            fs::File::create(log).map_err(doing(format!("writing {}", log.display())))?; // without what was in it
             let mut server = Server::spawn(&binaries, owner, &folder, port, kind, log)?;
             match server.accepts(&options(kind, port, &password, "postgres")).await {
-                Ok(()) => return Ok(Self { kind, port, password, server }),
+                Ok(()) => {
+                    let log = log.to_owned();
+                    return Ok(Self { kind, owner, binaries, folder, log, port, password, server });
+                }
                 Err(PostgresError::Ended { tail, .. }) if passes(&tail) && Instant::now() < deadline => {
                     tokio::time::sleep(RETRY_AFTER).await;
                 }
@@ -219,6 +231,22 @@ impl Cluster {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         self.server.identity()
+    }
+
+    /// Ends the server as `pg_ctl restart -m immediate` does, without a checkpoint, and starts it again where it was.
+    async fn crash(&mut self) -> Result<(), PostgresError> {
+        self.server.abort().await;
+        let deadline = Instant::now() + RETRIES;
+        loop {
+            self.server = Server::spawn(&self.binaries, self.owner, &self.folder, self.port, self.kind, &self.log)?;
+            let options = self.options("postgres");
+            match self.server.accepts(&options).await {
+                Err(PostgresError::Ended { tail, .. }) if passes(&tail) && Instant::now() < deadline => {
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// Waits until the server ends by itself, which it should not, and says how. May be dropped and called again.
@@ -278,7 +306,7 @@ async fn create_unless_there(
         let mut initdb = owner.command(binaries.program("initdb"));
         initdb.kill_on_drop(true).args(["--username", kind.superuser(), "--encoding", "UTF8", "--locale", locale]);
         initdb.args(["--auth-host", "password", "--auth-local", "password", "--pwfile"]).arg(&secret);
-        if kind == Kind::Throwaway {
+        if kind != Kind::Durable {
             initdb.arg("--no-sync");
         }
         let made = initdb.arg("-D").arg(&half).output().await;

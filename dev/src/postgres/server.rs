@@ -49,7 +49,7 @@ impl Server {
         log: &Path,
     ) -> Result<Self, PostgresError> {
         let program = binaries.program("postgres");
-        let opened = File::create(log).map_err(doing(format!("writing {}", log.display())))?;
+        let opened = File::options().create(true).append(true).open(log).map_err(doing(format!("writing {}", log.display())))?;
         let mut command = owner.command(&program);
         command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
         command.arg("-k").arg(socket_folder(folder, port));
@@ -95,6 +95,17 @@ impl Server {
         match self.child.wait().await {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
+        }
+    }
+
+    /// Ends it at once; its sessions may linger for a moment.
+    pub(super) async fn abort(&mut self) {
+        if let Some(pid) = self.child.id() {
+            process::send(pid, Signal::SIGQUIT);
+            if timeout(Duration::from_secs(5), self.child.wait()).await.is_err() {
+                process::send(pid, Signal::SIGKILL);
+                let _ended = self.child.wait().await;
+            }
         }
     }
 

@@ -28,10 +28,38 @@ impl Throwaway {
     /// # Errors
     /// When there are no programs, or the server doesn't start; says what to do.
     pub async fn start() -> Result<Self, PostgresError> {
+        Self::make(Kind::Throwaway, None, None).await
+    }
+
+    /// One that loses nothing at [`Throwaway::crash`]. Takes `port`, or another one near it: a port from which the system takes
+    /// those of outgoing connections might be gone when the server comes back. Logs to `log`.
+    ///
+    /// # Errors
+    /// As for [`Throwaway::start`].
+    pub async fn start_victim(port: u16, log: &Path) -> Result<Self, PostgresError> {
+        Self::make(Kind::Victim, Some(port), Some(log)).await
+    }
+
+    async fn make(kind: Kind, port: Option<u16>, log: Option<&Path>) -> Result<Self, PostgresError> {
         sweep().await;
         let folder = Folder::create().await?;
-        let cluster = Cluster::start(&folder.0, Kind::Throwaway, None, &folder.0.join("server.log")).await?;
+        let own = folder.0.join("server.log");
+        let cluster = Cluster::start(&folder.0, kind, port, log.unwrap_or(&own)).await?;
         Ok(Self { cluster, folder })
+    }
+
+    /// Ends the server as `pg_ctl restart -m immediate` does, and starts it again where it was.
+    ///
+    /// # Errors
+    /// When it doesn't start again.
+    pub async fn crash(&mut self) -> Result<(), PostgresError> {
+        self.cluster.crash().await
+    }
+
+    /// Where it listens, on loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.cluster.port()
     }
 
     /// Its address with the password: what `DATABASE_URL` takes. `postgres` is always there.
