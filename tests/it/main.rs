@@ -17,6 +17,7 @@ mod problems;
 mod products;
 mod purchase;
 mod races;
+mod refunds;
 mod signals;
 mod startup;
 mod stuck;
