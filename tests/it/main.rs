@@ -18,6 +18,7 @@ mod products;
 mod purchase;
 mod races;
 mod refunds;
+mod reviews;
 mod signals;
 mod startup;
 mod stuck;
