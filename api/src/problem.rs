@@ -39,6 +39,7 @@ pub(crate) mod kinds {
 
     kinds! {
         MALFORMED_REQUEST BAD_REQUEST "malformed_request" "The request can't be understood"
+        IDEMPOTENCY_KEY_REQUIRED BAD_REQUEST "idempotency_key_required" "The header Idempotency-Key is missing"
         UNAUTHENTICATED UNAUTHORIZED "unauthenticated" "A valid access token is needed"
         FORBIDDEN FORBIDDEN "forbidden" "This is not for your role"
         NOT_FOUND NOT_FOUND "not_found" "There is no such thing"
@@ -209,6 +210,10 @@ impl From<BadCursor> for Problem {
 pub(crate) struct Invalid(Vec<InvalidField>);
 
 impl Invalid {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The value of a field, or a note of why it has none.
     pub(crate) fn field<T, E: Display>(&mut self, pointer: &str, value: Result<T, E>) -> Option<T> {
         value.map_err(|why| self.0.push(InvalidField { pointer: pointer.to_owned(), detail: why.to_string() })).ok()

@@ -58,6 +58,8 @@ ids! {
     PaymentIntentId
     /// A row of `refunds`: ours, not Stripe's `re_…`.
     RefundId
+    /// A row of `disputes`: ours, not Stripe's `dp_…`.
+    DisputeId
     /// A row of `webhook_logs`: ours, not Stripe's `evt_…`.
     WebhookLogId
     /// A row of `emails`.

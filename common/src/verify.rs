@@ -152,6 +152,25 @@ pub async fn verify(pool: &PgPool) -> sqlx::Result<Report> {
         report,
         tx,
         6,
+        "an order is refunded exactly when all that it received was given back",
+        r#"SELECT 'order ' || o.id AS "subject!", format('is %s, received %s and gave back %s', o.status, p.received, o.refunded_total) AS "detail!"
+           FROM orders o
+           JOIN (SELECT order_id, sum(amount_received) AS received FROM payment_intents WHERE NOT duplicate GROUP BY order_id) p ON p.order_id = o.id
+           WHERE p.received > 0 AND (o.status = 'refunded') <> (o.refunded_total >= p.received)"#
+    );
+    check!(
+        report,
+        tx,
+        6,
+        "a second payment of an order is given back",
+        r#"SELECT 'payment intent ' || p.id AS "subject!", format('a duplicate has received %s and no refund of it was asked for', p.amount_received) AS "detail!"
+           FROM payment_intents p
+           WHERE p.duplicate AND p.amount_received > 0 AND NOT EXISTS (SELECT FROM refunds r WHERE r.payment_intent_id = p.id)"#
+    );
+    check!(
+        report,
+        tx,
+        6,
         "no intent gives back more than it received",
         r#"SELECT 'payment intent ' || p.id AS "subject!", format('received %s, refunds come to %s', p.amount_received, sum(r.amount)) AS "detail!"
            FROM payment_intents p JOIN refunds r ON r.payment_intent_id = p.id AND r.status IN ('pending', 'requires_action', 'succeeded')

@@ -17,6 +17,8 @@ mod problems;
 mod products;
 mod purchase;
 mod races;
+mod refunds;
+mod reviews;
 mod signals;
 mod startup;
 mod stuck;

@@ -39,10 +39,12 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
             currency: config.currency,
         },
         limits: config.jobs,
+        unfulfillable: config.unfulfillable,
     };
     let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)
         .register(jobs::create_intent::run)
         .register(jobs::cancel_intent::run)
+        .register(jobs::refund::run)
         .register(jobs::process_webhook::run)
         .register(jobs::decrement::run)
         .register(jobs::expire::run)

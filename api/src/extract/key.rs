@@ -19,6 +19,16 @@ impl IdempotencyKey {
     pub(crate) fn request(self, raw: &[u8]) -> Option<KeyedRequest> {
         self.key.map(|key| KeyedRequest::new(self.endpoint, key, raw))
     }
+
+    /// The same, where a request without a key is refused: what it does twice can't be undone.
+    pub(crate) fn required(self, raw: &[u8]) -> Result<KeyedRequest, Problem> {
+        self.request(raw).ok_or_else(|| {
+            Problem::new(
+                kinds::IDEMPOTENCY_KEY_REQUIRED,
+                "Send `Idempotency-Key` with a value of your own, and the same one with each repeat of this request.",
+            )
+        })
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {

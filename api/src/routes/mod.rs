@@ -1,5 +1,6 @@
 //! The endpoints, one file for each part of the shop. A handler extracts, calls one operation, and answers.
 
+mod admin;
 mod auth;
 mod cart;
 mod checkout;
@@ -21,5 +22,6 @@ pub(crate) fn router() -> Router<AppState> {
         .merge(cart::routes())
         .merge(checkout::routes())
         .merge(orders::routes())
+        .merge(admin::routes())
         .merge(webhooks::routes())
 }

@@ -14,7 +14,7 @@ use super::{
     },
     variables::{API_METRICS_ADDR, WORKER_METRICS_ADDR},
 };
-use crate::{money::Currency, telemetry::LogFormat};
+use crate::{money::Currency, order::Unfulfillable, telemetry::LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -122,6 +122,8 @@ pub struct Worker {
     pub mail: MailTransport,
     /// Whom it is from.
     pub mail_from: String,
+    /// What becomes of money for an order that can't be completed.
+    pub unfulfillable: Unfulfillable,
     /// Longest wait for one mail.
     pub smtp_timeout: Duration,
     /// Jobs at once per queue.
@@ -203,6 +205,7 @@ impl Worker {
         let stripe = stripe(&mut r);
         let mail = r.required("MAIL_URL", mail_transport);
         let mail_from = r.required("MAIL_FROM", mail_address);
+        let unfulfillable = r.required("UNFULFILLABLE_POLICY", parsed);
         let smtp_timeout = r.required("SMTP_TIMEOUT_SECONDS", duration(SECOND));
         let concurrency = r.required("WORKER_CONCURRENCY", at_least(1));
         let lease = r.required("JOB_LEASE_SECONDS", duration(SECOND));
@@ -220,6 +223,7 @@ impl Worker {
                 stripe: stripe?,
                 mail: mail?,
                 mail_from: mail_from?,
+                unfulfillable: unfulfillable?,
                 smtp_timeout: smtp_timeout?,
                 concurrency: concurrency?,
                 jobs: JobLimits {

@@ -85,6 +85,12 @@ pub const VARIABLES: &[Variable] = &[
     variable("SMTP_TIMEOUT_SECONDS", Some("60"), WORKER, "longest wait for one mail"),
     variable("RESERVATION_MINUTES", Some("30"), API, "how long an unpaid order holds its stock; fractions allowed"),
     variable("MAX_UNPAID_ORDERS", Some("3"), API, "how many unpaid orders a shopper may have at once"),
+    variable(
+        "UNFULFILLABLE_POLICY",
+        Some("refund"),
+        WORKER,
+        "what becomes of money for an order that can't be completed: refund, or manual (it waits for an operator)",
+    ),
     variable("ACCESS_TOKEN_MINUTES", Some("15"), API, "how long an access token is good for"),
     variable("REFRESH_TOKEN_DAYS", Some("30"), API, "how long a refresh token is good for"),
     variable("WORKER_CONCURRENCY", Some("16"), WORKER, "jobs at once per queue and process"),

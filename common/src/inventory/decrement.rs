@@ -25,16 +25,22 @@ pub async fn decrement(pool: &PgPool, lease: &Lease, id: OrderId) -> Result<(), 
     if let Some(order) = order::lock(&mut tx, id).await?
         && order.status == Status::Paid
     {
-        let lines = held(&mut tx, id).await?;
-        for (item, line) in &lines {
-            sell(&mut tx, *item, *line).await?;
-        }
-        if !lines.is_empty() {
-            timeline::record(&mut tx, id, "stock.decremented", Actor::System, json!({ "lines": lines.len() })).await?;
-        }
+        sell_held(&mut tx, id).await?;
     }
     lease.complete(&mut tx).await?;
     Ok(tx.commit().await?)
+}
+
+/// Sells all that an order holds, in the transaction that has it locked.
+pub(crate) async fn sell_held(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<()> {
+    let lines = held(tx, id).await?;
+    for (item, line) in &lines {
+        sell(tx, *item, *line).await?;
+    }
+    if !lines.is_empty() {
+        timeline::record(tx, id, "stock.decremented", Actor::System, json!({ "lines": lines.len() })).await?;
+    }
+    Ok(())
 }
 
 async fn sell(tx: &mut PgConnection, item: OrderItemId, line: Line) -> sqlx::Result<()> {

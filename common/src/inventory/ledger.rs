@@ -17,6 +17,8 @@ pub(crate) enum Movement {
     Adjustment,
     /// An order's line was sold.
     Sale(OrderItemId),
+    /// Some of a sold line came back.
+    Return(OrderItemId),
 }
 
 impl Movement {
@@ -25,11 +27,15 @@ impl Movement {
             Self::Initial => "initial",
             Self::Adjustment => "adjustment",
             Self::Sale(_) => "sale",
+            Self::Return(_) => "return",
         }
     }
 
     const fn item(self) -> Option<OrderItemId> {
-        if let Self::Sale(item) = self { Some(item) } else { None }
+        match self {
+            Self::Initial | Self::Adjustment => None,
+            Self::Sale(item) | Self::Return(item) => Some(item),
+        }
     }
 }
 

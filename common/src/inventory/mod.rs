@@ -5,10 +5,14 @@
 mod decrement;
 mod ledger;
 mod reserve;
+mod restock;
 
 pub use decrement::decrement;
+pub(crate) use decrement::sell_held;
 pub(crate) use ledger::{Movement, record};
-pub(crate) use reserve::{Reserved, hold_again, release, reserve};
+pub(crate) use reserve::{Reserved, hold_again, release, released, reserve};
+pub use restock::RestockError;
+pub(crate) use restock::restock;
 
 use crate::id::ProductId;
 

@@ -47,6 +47,18 @@ pub(crate) async fn hold_again(tx: &mut PgConnection, order: OrderId) -> sqlx::R
     .map(|_| ())
 }
 
+/// The lines that an order has let go of, in the order in which their products are locked.
+pub(crate) async fn released(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Vec<Line>> {
+    sqlx::query_as!(
+        Line,
+        r#"SELECT product_id AS "product_id: ProductId", quantity
+           FROM order_items WHERE order_id = $1 AND reservation = 'released' ORDER BY product_id"#,
+        order.0
+    )
+    .fetch_all(tx)
+    .await
+}
+
 /// Lets go of all that the order still holds.
 pub(crate) async fn release(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<()> {
     for (item, line) in held(tx, order).await? {

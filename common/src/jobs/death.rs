@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::payload::{Payload, ProcessWebhook, SendEmail};
-use crate::{mail, webhook};
+use super::payload::{Payload, ProcessWebhook, RefundPayment, SendEmail};
+use crate::{mail, order, webhook};
 
 /// Marks the row of a dead job as failed; run in the transaction in which the job dies, wherever that is. A payload that
 /// names no row changes nothing, nor does a row whose fate is decided already.
@@ -17,6 +17,9 @@ pub async fn on_death(tx: &mut PgConnection, queue: &str, payload: &Value, error
     }
     if let Some(job) = read::<ProcessWebhook>(queue, payload) {
         webhook::failed(tx, job.webhook_log_id, error).await?;
+    }
+    if let Some(job) = read::<RefundPayment>(queue, payload) {
+        order::refund_failed(tx, job.refund_id, error).await?;
     }
     Ok(())
 }

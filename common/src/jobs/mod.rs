@@ -24,5 +24,7 @@ pub use death::on_death;
 pub use enqueue::{CHANNEL, enqueue, enqueue_in};
 pub use lease::{CompleteError, Lease};
 pub use list::{Filter, Listed, State, Tally, UnknownState, list, tally};
-pub use payload::{CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, SendEmail};
+pub use payload::{
+    CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, RefundPayment, SendEmail,
+};
 pub use queue::{GivesUp, Queue};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::queue::Queue;
-use crate::id::{EmailId, OrderId, PaymentIntentId, WebhookLogId};
+use crate::id::{EmailId, OrderId, PaymentIntentId, RefundId, WebhookLogId};
 
 /// The payload of a job. Its JSON is stored: fields may be added as optional ones, never renamed.
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
@@ -44,6 +44,11 @@ payloads! {
         /// Ours, not Stripe's.
         payment_intent_id: PaymentIntentId
     } => CANCEL_INTENT;
+    /// Makes a refund at Stripe.
+    RefundPayment {
+        /// Ours, not Stripe's.
+        refund_id: RefundId
+    } => REFUND;
     /// Applies an event from the inbox.
     ProcessWebhook {
         /// The row of the inbox.

@@ -29,6 +29,8 @@ impl Queue {
     pub const CREATE_INTENT: Self = Self::new("payment.create_intent", GivesUp::Never, CALLS);
     /// Cancels an intent at Stripe.
     pub const CANCEL_INTENT: Self = Self::new("payment.cancel_intent", GivesUp::Never, CALLS);
+    /// Makes a refund.
+    pub const REFUND: Self = Self::new("payment.refund", GivesUp::ByAge, CALLS);
     /// Applies one of Stripe's events.
     pub const PROCESS_WEBHOOK: Self = Self::new("webhook.process", GivesUp::ByAge, CALLS);
     /// Turns a paid order's reservation into a sale.
@@ -39,9 +41,10 @@ impl Queue {
     pub const SEND_EMAIL: Self = Self::new("email.send", GivesUp::ByAge, CALLS);
 
     /// All queues of the shop.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::CREATE_INTENT,
         Self::CANCEL_INTENT,
+        Self::REFUND,
         Self::PROCESS_WEBHOOK,
         Self::DECREMENT_INVENTORY,
         Self::EXPIRE_ORDER,

@@ -1,20 +1,35 @@
-//! What Stripe says of an intent, applied to its order: the one place where a payment moves an order.
+//! What Stripe says, by an answer or by an event, applied to the order that it is about: in one transaction with all that follows.
 
-use serde_json::json;
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 
-use super::{CancelReason, Event, Next, Order, Status, store, timeline};
+use super::{Order, Status, Unfulfillable, dispute::book_dispute, intent::book_intent, refund::book_refund, store};
 use crate::{
-    actor::Actor,
-    cart,
     id::OrderId,
-    inventory,
-    jobs::{self, CancelIntent, CompleteError, DecrementInventory, Lease},
-    mail::{self, Kind},
-    payment::{self, IntentReport, IntentStatus, LogEntry, Seen, Stored},
+    jobs::{CompleteError, Lease},
+    payment::{DisputeReport, IntentReport, RefundReport, Seen},
 };
 
-/// What came of a report.
+/// What Stripe says.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    /// Of an intent of the order's.
+    Intent(&'a IntentReport),
+    /// Of a refund of its money.
+    Refund(&'a RefundReport, Payment<'a>),
+    /// Of a dispute over its money.
+    Dispute(&'a DisputeReport, Payment<'a>),
+}
+
+/// The payment that a refund or a dispute is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Payment<'a> {
+    /// `pi_…`
+    pub intent: &'a str,
+    /// What Stripe says of it, where our tables didn't know it: it is booked first.
+    pub unknown: Option<&'a IntentReport>,
+}
+
+/// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// It is booked; the order stands here now.
@@ -25,14 +40,14 @@ pub enum Applied {
     Stale,
 }
 
-/// Where a report comes from, for the payment log.
+/// Where news come from, for the payment log.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// What Stripe answered, or the event: `create_intent`, `event:payment_intent.succeeded`, …
     pub operation: &'a str,
     /// `req_…`, where Stripe was asked.
     pub stripe_request_id: Option<&'a str>,
-    /// What was seen of the intent before Stripe was asked.
+    /// What was seen of the intent, refund or dispute before Stripe was asked.
     pub seen: Seen,
 }
 
@@ -44,20 +59,21 @@ pub(crate) enum Booked {
     Not(Applied),
 }
 
-/// Books what Stripe answered about an order's intent, moves the order, and completes the job if `lease` is given, all in one
-/// transaction. Where nothing is booked the job is not completed either.
+/// Books what Stripe says, moves the order, and completes the job if `lease` is given, all in one transaction. Where nothing is
+/// booked the job is not completed either.
 ///
 /// # Errors
 /// The database's, or that another worker has the job.
-pub async fn apply_intent(
+pub async fn apply(
     pool: &PgPool,
     lease: Option<&Lease>,
     id: OrderId,
-    report: &IntentReport,
+    news: News<'_>,
     source: Source<'_>,
+    policy: Unfulfillable,
 ) -> Result<Applied, CompleteError> {
     let mut tx = pool.begin().await?;
-    let order = match book(&mut tx, id, report, source).await? {
+    let order = match book(&mut tx, id, news, source, policy).await? {
         Booked::Order(order) => order,
         Booked::Not(why) => return Ok(why),
     };
@@ -68,164 +84,37 @@ pub async fn apply_intent(
     Ok(Applied::To(order.status))
 }
 
-/// Cancels an order that Stripe will never take a payment for, and completes the job.
-///
-/// # Errors
-/// The database's, or that another worker has the job.
-pub async fn refuse(pool: &PgPool, lease: &Lease, id: OrderId, reason: &str) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
-    let Some(mut order) = store::lock(&mut tx, id).await? else {
-        lease.complete(&mut tx).await?;
-        return Ok(tx.commit().await?);
-    };
-    timeline::record(&mut tx, id, "payment.refused", Actor::Stripe, json!({ "reason": reason })).await?;
-    advance(&mut tx, &mut order, Event::Refused, Actor::Stripe).await?;
-    cancel_needless_intents(&mut tx, &order).await?;
-    lease.complete(&mut tx).await?;
-    Ok(store::commit(tx, &order).await?)
-}
-
-/// The body of [`apply_intent`], for callers with a transaction of their own.
+/// The body of [`apply`], for callers with a transaction of their own.
 pub(crate) async fn book(
     tx: &mut PgConnection,
     id: OrderId,
-    report: &IntentReport,
+    news: News<'_>,
     source: Source<'_>,
+    policy: Unfulfillable,
 ) -> sqlx::Result<Booked> {
-    let Some(mut order) = store::lock(tx, id).await? else { return Ok(Booked::Not(Applied::UnknownOrder)) };
-    let Stored::Written(intent) = payment::store(tx, &order, report, source.seen).await? else {
-        return Ok(Booked::Not(Applied::Stale));
-    };
-    let entry = LogEntry {
-        order_id: Some(id),
-        operation: source.operation,
-        stripe_request_id: source.stripe_request_id,
-        stripe_object_id: Some(&report.stripe_id),
-        amount: Some(report.amount),
-        outcome: report.status.as_str(),
-        decline_code: report.last_error.as_ref().map(|e| e.code.as_str()),
-        ..LogEntry::default()
-    };
-    payment::log(&mut *tx, &entry).await?;
-    if intent.current {
-        advance(tx, &mut order, Event::IntentStored, Actor::Stripe).await?;
-    }
-    match &report.status {
-        IntentStatus::Succeeded if intent.other_succeeded => {
-            tracing::error!(order_id = %id, intent = report.stripe_id, "a second intent of one order has succeeded");
-            let data = json!({ "intent": report.stripe_id, "amount": report.amount_received });
-            timeline::record(tx, id, "payment.duplicate", Actor::Stripe, data).await?;
-        }
-        IntentStatus::Succeeded => {
-            let exact = report.amount_received == order.total && report.currency == order.currency;
-            let event = if exact { Event::Succeeded } else { Event::AmountMismatch };
-            advance(tx, &mut order, event, Actor::Stripe).await?;
-        }
-        // An order that is being canceled ends with the last of its intents: until then it can be paid.
-        IntentStatus::Canceled if intent.current || order.status == Status::Canceling => {
-            if payment::open_intents(tx, id).await?.is_empty() {
-                advance(tx, &mut order, Event::IntentCanceled, Actor::Stripe).await?;
-            }
-        }
-        _ if !intent.current => {}
-        IntentStatus::Processing => advance(tx, &mut order, Event::Processing, Actor::Stripe).await?,
-        IntentStatus::RequiresPaymentMethod if report.last_error.is_some() => {
-            advance(tx, &mut order, Event::Declined, Actor::Stripe).await?;
-        }
-        // The payment that was under way has failed, although its event has not come, or the shopper has begun another since.
-        IntentStatus::RequiresPaymentMethod | IntentStatus::Other(_) if order.status == Status::Processing => {
-            advance(tx, &mut order, Event::Declined, Actor::Stripe).await?;
-        }
-        IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled | IntentStatus::Other(_) => {}
-    }
-    cancel_needless_intents(tx, &order).await?;
-    store::announce(tx, id).await?; // its last error may have changed, where its status has not
-    Ok(Booked::Order(order))
-}
-
-/// Sees to it that nobody can pay an order that is paid, or ended, or about to be: by none of the intents that it ever had, for
-/// a shopper may have been shown any of them.
-pub(super) async fn cancel_needless_intents(tx: &mut PgConnection, order: &Order) -> sqlx::Result<()> {
-    if order.status.awaits_payment() {
-        return Ok(());
-    }
-    for intent in payment::open_intents(tx, order.id).await? {
-        jobs::enqueue(tx, &CancelIntent { payment_intent_id: intent }).await?;
-    }
-    Ok(())
-}
-
-/// Moves a locked order as the table says, with all that follows from where it arrives.
-pub(super) async fn advance(tx: &mut PgConnection, order: &mut Order, event: Event, actor: Actor) -> sqlx::Result<()> {
-    match order.status.next(event) {
-        Next::To(status) => enter(tx, order, status, event, actor).await,
-        Next::ReserveAgain if reserve_again(tx, order).await? => enter(tx, order, Status::Paid, event, actor).await,
-        Next::ReserveAgain => enter(tx, order, Status::PaymentReview, event, actor).await,
-        Next::Unchanged | Next::Refused => Ok(()),
+    match news {
+        News::Intent(report) => book_intent(tx, id, report, source, policy).await,
+        News::Refund(report, payment) => match book_payment(tx, id, payment, source, policy).await? {
+            Booked::Order(order) => book_refund(tx, order, report, payment.intent, source).await,
+            not => Ok(not),
+        },
+        News::Dispute(report, payment) => match book_payment(tx, id, payment, source, policy).await? {
+            Booked::Order(order) => book_dispute(tx, order, report, source).await,
+            not => Ok(not),
+        },
     }
 }
 
-async fn enter(
+/// The payment first, where it is news as well.
+async fn book_payment(
     tx: &mut PgConnection,
-    order: &mut Order,
-    status: Status,
-    event: Event,
-    actor: Actor,
-) -> sqlx::Result<()> {
-    let from = order.status;
-    store::set_status(tx, order, status).await?;
-    match (status, order.cancel_reason) {
-        (Status::Paid, Some(_)) => store::set_cancel_reason(tx, order, None).await?,
-        (Status::Canceled, None) => {
-            let reason = if event == Event::Refused { CancelReason::Refused } else { CancelReason::IntentCanceled };
-            store::set_cancel_reason(tx, order, Some(reason)).await?;
-        }
-        _ => {}
+    id: OrderId,
+    payment: Payment<'_>,
+    source: Source<'_>,
+    policy: Unfulfillable,
+) -> sqlx::Result<Booked> {
+    if let Some(report) = payment.unknown {
+        return book_intent(tx, id, report, Source { seen: None, ..source }, policy).await;
     }
-    let data = json!({ "from": from, "reason": order.cancel_reason });
-    timeline::record(tx, order.id, &format!("order.{status}"), actor, data).await?;
-    match status {
-        Status::Paid => {
-            jobs::enqueue(tx, &DecrementInventory { order_id: order.id }).await?;
-            mail::enqueue(tx, Kind::OrderConfirmed, order).await?;
-        }
-        Status::PaymentFailed => mail::enqueue(tx, Kind::PaymentFailed, order).await?,
-        Status::Canceled => end_unpaid(tx, order).await?,
-        Status::PaymentReview => {
-            let reason = if event == Event::AmountMismatch { "amount_mismatch" } else { "late_payment" };
-            tracing::error!(order_id = %order.id, reason, "an order needs a look: its payment does not fit");
-            store::set_review_reason(tx, order.id, reason).await?;
-        }
-        Status::Pending
-        | Status::AwaitingPayment
-        | Status::Processing
-        | Status::Canceling
-        | Status::Fulfilled
-        | Status::Refunded => {}
-    }
-    Ok(())
-}
-
-/// Gives back what an unpaid order held: the lines to the cart if its shopper canceled it, then the stock. In this order, which
-/// is checkout's: the user's row, the cart, the products.
-async fn end_unpaid(tx: &mut PgConnection, order: &Order) -> sqlx::Result<()> {
-    if order.cancel_reason == Some(CancelReason::Shopper) {
-        let lines = store::lines(tx, order.id).await?;
-        cart::put_back(tx, order.user_id, &lines).await?;
-    }
-    inventory::release(tx, order.id).await?;
-    mail::enqueue(tx, Kind::OrderCanceled, order).await
-}
-
-/// All lines of a canceled order or none.
-async fn reserve_again(tx: &mut PgConnection, order: &Order) -> sqlx::Result<bool> {
-    let lines = store::lines(tx, order.id).await?;
-    let mut attempt = tx.begin().await?;
-    if inventory::reserve(&mut attempt, &lines).await?.len() < lines.len() {
-        attempt.rollback().await?;
-        return Ok(false);
-    }
-    inventory::hold_again(&mut attempt, order.id).await?;
-    attempt.commit().await?;
-    Ok(true)
+    Ok(store::lock(tx, id).await?.map_or(Booked::Not(Applied::UnknownOrder), Booked::Order))
 }

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     CancelReason, Event, Next, Order, Status,
-    apply::{advance, cancel_needless_intents},
+    advance::{advance, cancel_needless_intents},
     store,
 };
 use crate::{

@@ -3,25 +3,40 @@
 //! `status` is the rule; the operations here are the only ones that move an order, each in one transaction with the jobs
 //! and mails that follow.
 
+mod accept;
+mod admin_view;
+mod advance;
 mod apply;
 mod cancel;
+mod dispute;
+mod intent;
 mod metrics;
 mod place;
+mod refund;
+mod shortfall;
 mod status;
 mod store;
 pub mod timeline;
+mod unfulfillable;
 mod view;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub use apply::{Applied, Source, apply_intent, refuse};
+pub use accept::{AcceptError, accept};
+pub use admin_view::{AdminOrderView, DisputeView, RefundView, Shopper, admin_view};
+pub use apply::{Applied, News, Payment, Source, apply};
 pub(crate) use apply::{Booked, book};
 pub use cancel::{CancelError, Expiry, cancel, expire};
+pub use intent::refuse;
 pub use metrics::describe_metrics;
-pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, Shortfall, place};
+pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
+pub(crate) use refund::refund_failed;
+pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
+pub use shortfall::Shortfall;
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::{commit, lock};
+pub use unfulfillable::{Unfulfillable, UnknownPolicy};
 pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, view};
 
 use crate::{

@@ -8,14 +8,14 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Status, metrics, timeline};
+use super::{Shortfall, Status, metrics, shortfall::shortfalls, timeline};
 use crate::{
     actor::Actor,
     cart,
     db::{AsDatabaseError, retrying},
-    id::{OrderId, ProductId, UserId},
+    id::{OrderId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
-    inventory::{self, Line, Reserved},
+    inventory::{self, Reserved},
     jobs::{self, CreateIntent, ExpireOrder},
     money::{Currency, MAX_CHARGE, Money},
 };
@@ -44,19 +44,6 @@ pub enum Placed {
     New(OrderId),
     /// The order that the key made before.
     Replayed(OrderId),
-}
-
-/// A line that could not be reserved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shortfall {
-    /// Which product.
-    pub product_id: ProductId,
-    /// How many were wanted.
-    pub requested: i32,
-    /// How many there are; 0 for a product that is no longer sold.
-    pub available: i64,
-    /// How many the shopper's own unpaid orders hold.
-    pub held_by_your_orders: i64,
 }
 
 /// An order of the shopper's that is neither paid nor ended.
@@ -154,7 +141,9 @@ async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, Place
     let reserved = inventory::reserve(&mut tx, &lines).await?;
     if reserved.len() < lines.len() {
         let short = lines.iter().filter(|line| reserved.iter().all(|r| r.line.product_id != line.product_id));
-        return Err(fell_short(&mut tx, request.user, &short.copied().collect::<Vec<_>>(), open).await?);
+        let (lines, held_by) = shortfalls(&mut tx, request.user, &short.copied().collect::<Vec<_>>()).await?;
+        let orders = open.into_iter().filter(|order| held_by.contains(&order.id)).collect();
+        return Err(PlaceError::InsufficientStock { lines, orders });
     }
     let total = total(&reserved, request)?;
     let order = insert(&mut tx, request, total, &reserved).await?;
@@ -233,46 +222,4 @@ async fn open_orders(tx: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Op
     )
     .fetch_all(tx)
     .await
-}
-
-/// What a refused shopper is told: how short each line fell, and which orders of theirs hold some of it.
-async fn fell_short(
-    tx: &mut PgConnection,
-    user: UserId,
-    short: &[Line],
-    open: Vec<OpenOrder>,
-) -> sqlx::Result<PlaceError> {
-    let products: Vec<Uuid> = short.iter().map(|line| line.product_id.0).collect();
-    let available = sqlx::query!(
-        r#"SELECT id AS "id: ProductId", CASE WHEN status = 'active' THEN stock - reserved ELSE 0 END AS "available!"
-           FROM products WHERE id = ANY($1)"#,
-        &products
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    let held = sqlx::query!(
-        r#"SELECT i.product_id AS "product_id: ProductId", i.quantity, o.id AS "order_id: OrderId"
-           FROM order_items i JOIN orders o ON o.id = i.order_id
-           WHERE o.user_id = $1 AND i.product_id = ANY($2) AND i.reservation = 'held'
-             AND o.status IN ('pending', 'awaiting_payment', 'processing', 'payment_failed', 'canceling')"#,
-        user.0,
-        &products,
-    )
-    .fetch_all(tx)
-    .await?;
-    let lines = short
-        .iter()
-        .map(|line| Shortfall {
-            product_id: line.product_id,
-            requested: line.quantity,
-            available: available.iter().find(|a| a.id == line.product_id).map_or(0, |a| a.available),
-            held_by_your_orders: held
-                .iter()
-                .filter(|h| h.product_id == line.product_id)
-                .map(|h| i64::from(h.quantity))
-                .sum(),
-        })
-        .collect();
-    let orders = open.into_iter().filter(|order| held.iter().any(|h| h.order_id == order.id)).collect();
-    Ok(PlaceError::InsufficientStock { lines, orders })
 }

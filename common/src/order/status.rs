@@ -58,6 +58,8 @@ pub enum Event {
     Fulfil,
     /// All that was received was given back.
     FullyRefunded,
+    /// A refund that had succeeded came back: no longer all that was received was given back.
+    RefundFailed,
     /// An operator takes the money as it is.
     Accept,
 }
@@ -127,11 +129,11 @@ impl Status {
                 Event::Succeeded => To(Self::Paid),
                 Event::AmountMismatch => To(Self::PaymentReview),
                 Event::Cancel | Event::Expire | Event::IntentCanceled | Event::Refused => To(Self::Canceled),
-                Event::FullyRefunded => Unchanged,
+                Event::FullyRefunded | Event::RefundFailed => Unchanged,
                 Event::Fulfil | Event::Accept => Refused,
             },
             Self::AwaitingPayment | Self::PaymentFailed => match event {
-                Event::IntentStored | Event::FullyRefunded => Unchanged,
+                Event::IntentStored | Event::FullyRefunded | Event::RefundFailed => Unchanged,
                 Event::Processing => To(Self::Processing),
                 Event::Declined if self == Self::PaymentFailed => Unchanged,
                 Event::Declined => To(Self::PaymentFailed),
@@ -142,7 +144,7 @@ impl Status {
                 Event::Fulfil | Event::Accept => Refused,
             },
             Self::Processing => match event {
-                Event::IntentStored | Event::Processing | Event::FullyRefunded => Unchanged,
+                Event::IntentStored | Event::Processing | Event::FullyRefunded | Event::RefundFailed => Unchanged,
                 Event::Declined => To(Self::PaymentFailed),
                 Event::Succeeded => To(Self::Paid),
                 Event::AmountMismatch => To(Self::PaymentReview),
@@ -160,7 +162,8 @@ impl Status {
                 | Event::Declined
                 | Event::Cancel
                 | Event::Expire
-                | Event::FullyRefunded => Unchanged,
+                | Event::FullyRefunded
+                | Event::RefundFailed => Unchanged,
                 Event::Fulfil | Event::Accept => Refused,
             },
             Self::Canceled => match event {
@@ -174,7 +177,8 @@ impl Status {
                 | Event::Expire
                 | Event::IntentCanceled
                 | Event::Refused
-                | Event::FullyRefunded => Unchanged,
+                | Event::FullyRefunded
+                | Event::RefundFailed => Unchanged,
                 Event::Fulfil | Event::Accept => Refused,
             },
             Self::Paid | Self::PaymentReview | Self::Fulfilled | Self::Refunded => match event {
@@ -188,6 +192,8 @@ impl Status {
                 | Event::Refused => Unchanged,
                 Event::FullyRefunded if self == Self::Refunded => Unchanged,
                 Event::FullyRefunded => To(Self::Refunded),
+                Event::RefundFailed if self == Self::Refunded => To(Self::PaymentReview),
+                Event::RefundFailed => Unchanged,
                 Event::Fulfil if self == Self::Paid => To(Self::Fulfilled),
                 Event::Accept if self == Self::PaymentReview => To(Self::Paid),
                 Event::Cancel | Event::Fulfil | Event::Accept => Refused,
@@ -219,7 +225,7 @@ pub struct UnknownStatus;
 mod tests {
     use super::*;
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 13] = [
         Event::IntentStored,
         Event::Processing,
         Event::Declined,
@@ -231,6 +237,7 @@ mod tests {
         Event::Refused,
         Event::Fulfil,
         Event::FullyRefunded,
+        Event::RefundFailed,
         Event::Accept,
     ];
 
@@ -305,7 +312,10 @@ mod tests {
         for status in [Status::Paid, Status::Fulfilled, Status::Refunded, Status::PaymentReview] {
             for event in EVENTS {
                 if let Next::To(next) = status.next(event) {
-                    assert!(matches!(event, Event::Fulfil | Event::FullyRefunded | Event::Accept), "{status} → {next}");
+                    assert!(
+                        matches!(event, Event::Fulfil | Event::FullyRefunded | Event::RefundFailed | Event::Accept),
+                        "{status} → {next}"
+                    );
                 }
             }
         }

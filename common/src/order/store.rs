@@ -74,8 +74,16 @@ pub(super) async fn set_cancel_reason(
     Ok(())
 }
 
-pub(super) async fn set_review_reason(tx: &mut PgConnection, id: OrderId, reason: &str) -> sqlx::Result<()> {
+pub(super) async fn set_review_reason(tx: &mut PgConnection, id: OrderId, reason: Option<&str>) -> sqlx::Result<()> {
     sqlx::query!("UPDATE orders SET review_reason = $2 WHERE id = $1", id.0, reason).execute(tx).await.map(|_| ())
+}
+
+/// What the order has given back so far.
+pub(super) async fn set_refunded_total(tx: &mut PgConnection, id: OrderId, total: Money) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE orders SET refunded_total = $2 WHERE id = $1 AND refunded_total <> $2", id.0, total.0)
+        .execute(tx)
+        .await
+        .map(|_| ())
 }
 
 /// The order's lines, in the order of their products' ids: the order in which rows of products are locked everywhere.

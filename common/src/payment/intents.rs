@@ -85,6 +85,21 @@ pub struct KnownIntent {
     pub seen: DateTime<Utc>,
 }
 
+/// Which of the order's intents has this id at Stripe.
+pub(crate) async fn intent_of(
+    tx: &mut PgConnection,
+    order: OrderId,
+    stripe_id: &str,
+) -> sqlx::Result<Option<PaymentIntentId>> {
+    sqlx::query_scalar!(
+        r#"SELECT id AS "id: PaymentIntentId" FROM payment_intents WHERE order_id = $1 AND stripe_id = $2"#,
+        order.0,
+        stripe_id
+    )
+    .fetch_optional(tx)
+    .await
+}
+
 /// What we know of an intent of Stripe's.
 ///
 /// # Errors
@@ -120,10 +135,14 @@ pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Resul
 /// An intent's row after what Stripe said was written into it.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredIntent {
+    /// Ours.
+    pub id: PaymentIntentId,
     /// Whether it is the one that the shopper was given.
     pub current: bool,
     /// Whether another intent of the order had succeeded before.
     pub other_succeeded: bool,
+    /// Whether the order has refunds, of this intent or another.
+    pub has_refunds: bool,
 }
 
 /// What [`store`] did.
@@ -185,7 +204,8 @@ pub(crate) async fn store(
     .await?;
     let others = sqlx::query!(
         r#"SELECT coalesce(max(generation) FILTER (WHERE stripe_id IS NOT NULL), 0) AS "newest!",
-                  coalesce(bool_or(status = 'succeeded' AND NOT duplicate AND id <> $2), false) AS "succeeded!"
+                  coalesce(bool_or(status = 'succeeded' AND NOT duplicate AND id <> $2), false) AS "succeeded!",
+                  EXISTS (SELECT FROM refunds WHERE order_id = $1) AS "has_refunds!"
            FROM payment_intents WHERE order_id = $1"#,
         order.id.0,
         id.0,
@@ -197,7 +217,12 @@ pub(crate) async fn store(
         sqlx::query!("UPDATE payment_intents SET duplicate = true WHERE id = $1", id.0).execute(tx).await?;
     }
     let current = generation > 0 && generation == others.newest;
-    Ok(Stored::Written(StoredIntent { current, other_succeeded: others.succeeded }))
+    Ok(Stored::Written(StoredIntent {
+        id,
+        current,
+        other_succeeded: others.succeeded,
+        has_refunds: others.has_refunds,
+    }))
 }
 
 /// Gives an intent that we see for the first time its row: that of its generation, or one beside.

@@ -1,15 +1,28 @@
-//! Payments: what we know of an order's intents at Stripe, and the log of what was asked and told.
+//! Payments: what we know of an order's intents, refunds and disputes at Stripe, and the log of what was asked and told.
 //!
-//! Stripe's own types stop in the worker; what it says of an intent comes in here as an [`IntentReport`].
+//! Stripe's own types stop in the worker; what it says comes in here as an [`IntentReport`], [`RefundReport`] or
+//! [`DisputeReport`].
 
+mod disputes;
 mod intents;
 mod log;
+mod refunds;
 mod report;
+
+pub use disputes::{DisputeReport, DisputeStatus, KnownDispute, known_dispute};
+pub(crate) use disputes::{StoredDispute, is_blocked, store_dispute};
 
 pub use intents::{
     IntentToCreate, KnownIntent, Seen, intent_to_cancel, intent_to_create, intent_under_way, known_intent,
     raise_generation,
 };
-pub(crate) use intents::{Stored, open_intents, store};
+pub(crate) use intents::{Stored, StoredIntent, intent_of, open_intents, store};
 pub use log::{LogEntry, log};
-pub use report::{IntentReport, IntentStatus, LastPaymentError};
+pub use refunds::{
+    KnownRefund, RefundOrigin, RefundReport, RefundStatus, RefundToMake, known_refund, raise_refund_generation,
+    refund_to_make,
+};
+pub(crate) use refunds::{
+    StoredRefund, ask_for_refund, balance, give_up_refund, paying_intent, refundable, store_refund,
+};
+pub use report::{IntentReport, IntentStatus, LastPaymentError, NamedOrder};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::money::Money;
+use crate::{id::OrderId, money::Money};
 
 /// The state of a PaymentIntent at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,29 @@ pub struct IntentReport {
     pub last_error: Option<LastPaymentError>,
     /// `metadata.generation`, as it was sent to Stripe.
     pub generation: Option<i32>,
+    /// `metadata.order_id`.
+    pub order: NamedOrder,
+}
+
+/// The order that an object's metadata name. They are no proof: whoever may use our account at Stripe can change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedOrder {
+    /// None is named: the object is not of this shop.
+    None,
+    /// Something that is the id of no order.
+    Unreadable,
+    /// This one, if there is one.
+    Id(OrderId),
+}
+
+impl NamedOrder {
+    /// From the value of `metadata.order_id`.
+    pub fn read(value: Option<&str>) -> Self {
+        match value {
+            None => Self::None,
+            Some(named) => named.parse().map_or(Self::Unreadable, Self::Id),
+        }
+    }
 }
 
 /// Stripe's `status` of an intent (<https://docs.stripe.com/payments/paymentintents/lifecycle>).
@@ -108,6 +131,7 @@ impl IntentReport {
                 LastPaymentError::new(code, text(&error["message"]))
             }),
             generation: metadata["generation"].as_str().and_then(|g| g.parse().ok()),
+            order: NamedOrder::read(metadata["order_id"].as_str()),
         })
     }
 }
@@ -143,6 +167,17 @@ mod tests {
         object["last_payment_error"] = json!(null);
         let report = IntentReport::from_event_object(&object).expect("has all that is required");
         assert_eq!(report.last_error, None);
+    }
+
+    #[test]
+    fn an_order_is_named_by_an_id_or_not_at_all() {
+        let order = OrderId::new();
+        assert_eq!(NamedOrder::read(Some(&order.to_string())), NamedOrder::Id(order));
+        for (named, order) in
+            [(None, NamedOrder::None), (Some("order 7"), NamedOrder::Unreadable), (Some(""), NamedOrder::Unreadable)]
+        {
+            assert_eq!(NamedOrder::read(named), order, "{named:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! What an event is to us, by what it says itself.
 
-use serde_json::Value;
-
 use super::Inbound;
-use crate::{id::OrderId, payment::IntentReport};
+use crate::payment::{IntentReport, NamedOrder};
 
 /// What is to be done about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +13,11 @@ pub enum Class<'a> {
     Unused,
     /// Something happened to an intent.
     Intent(IntentEvent<'a>),
+    /// Something happened to the refund of this id (`re_…`). What the event says of it proves nothing, for no status of a refund is for
+    /// ever: Stripe has to be asked.
+    Refund(Option<&'a str>),
+    /// Something happened to the dispute of this id (`dp_…`). Stripe has to be asked.
+    Dispute(Option<&'a str>),
 }
 
 /// What an event says of an intent. All of it may be missing or unreadable: no event is refused, whatever API version wrote it.
@@ -29,26 +32,6 @@ pub struct IntentEvent<'a> {
     pub proof: Option<IntentReport>,
 }
 
-/// The order that an object's metadata name. They are no proof: whoever may use our account at Stripe can change them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NamedOrder {
-    /// None is named: the object is not of this shop.
-    None,
-    /// Something that is the id of no order.
-    Unreadable,
-    /// This one, if there is one.
-    Id(OrderId),
-}
-
-impl NamedOrder {
-    fn of(object: &Value) -> Self {
-        match object["metadata"]["order_id"].as_str() {
-            None => Self::None,
-            Some(named) => named.parse().map_or(Self::Unreadable, Self::Id),
-        }
-    }
-}
-
 impl Inbound {
     /// What is to be done about this event, by a worker whose key is of this mode.
     pub fn classify(&self, livemode: bool) -> Class<'_> {
@@ -58,11 +41,15 @@ impl Inbound {
         let proves = match self.kind.as_str() {
             "payment_intent.succeeded" => true,
             "payment_intent.payment_failed" | "payment_intent.processing" | "payment_intent.canceled" => false,
+            "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+                return Class::Refund(self.object["id"].as_str());
+            }
+            kind if kind.starts_with("charge.dispute.") => return Class::Dispute(self.object["id"].as_str()),
             _ => return Class::Unused,
         };
         Class::Intent(IntentEvent {
             stripe_id: self.object["id"].as_str(),
-            order: NamedOrder::of(&self.object),
+            order: NamedOrder::read(self.object["metadata"]["order_id"].as_str()),
             proof: if proves { IntentReport::from_event_object(&self.object) } else { None },
         })
     }
@@ -70,10 +57,10 @@ impl Inbound {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::id::WebhookLogId;
+    use crate::id::{OrderId, WebhookLogId};
 
     fn event(kind: &str, object: Value) -> Inbound {
         Inbound { id: WebhookLogId::new(), kind: kind.into(), livemode: false, object, age_seconds: 0.0 }
@@ -106,22 +93,23 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_named_by_an_id_or_not_at_all() {
-        for (named, order) in [
-            (json!(null), NamedOrder::None),
-            (json!(7), NamedOrder::None),
-            (json!("order 7"), NamedOrder::Unreadable),
-            (json!(""), NamedOrder::Unreadable),
-        ] {
-            assert_eq!(NamedOrder::of(&intent(&named)), order, "{named}");
-        }
-        assert_eq!(NamedOrder::of(&Value::Null), NamedOrder::None);
+    fn refunds_and_disputes_are_asked_about() {
+        let refund = event("refund.updated", json!({ "id": "re_1", "status": "succeeded" }));
+        assert_eq!(refund.classify(false), Class::Refund(Some("re_1")));
+        assert_eq!(event("refund.failed", json!({})).classify(false), Class::Refund(None));
+        let dispute = event("charge.dispute.closed", json!({ "id": "dp_1", "status": "lost" }));
+        assert_eq!(dispute.classify(false), Class::Dispute(Some("dp_1")));
     }
 
     #[test]
     fn other_types_and_the_other_mode_are_not_for_us() {
         let order = json!(OrderId::new());
         assert_eq!(event("payment_intent.created", intent(&order)).classify(false), Class::Unused);
+        assert_eq!(
+            event("charge.refunded", json!({ "id": "ch_1" })).classify(false),
+            Class::Unused,
+            "it names no refund"
+        );
         assert_eq!(event("tomorrow.invented", Value::Null).classify(false), Class::Unused);
         assert_eq!(event("payment_intent.succeeded", intent(&order)).classify(true), Class::OtherMode);
     }

@@ -5,8 +5,8 @@ mod inbox;
 mod process;
 mod signature;
 
-pub use classify::{Class, IntentEvent, NamedOrder};
+pub use classify::{Class, IntentEvent};
 pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, parse, receive};
 pub(crate) use process::failed;
-pub use process::{apply_intent, ignore, park};
+pub use process::{apply, ignore, park};
 pub use signature::{InvalidSignature, TOLERANCE, verify};

@@ -6,25 +6,25 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     id::{OrderId, WebhookLogId},
     jobs::{CompleteError, Lease},
-    order::{self, Applied, Booked, Source},
-    payment::IntentReport,
+    order::{self, Applied, Booked, News, Source, Unfulfillable},
 };
 
-/// Applies what an event (or Stripe, asked because of it) says of an intent to its order. Where nothing is
-/// booked the job is not complete.
+/// Applies what an event (or Stripe, asked because of it) says to the order that it is about. Where nothing is booked the job is not
+/// complete.
 ///
 /// # Errors
 /// The database's, or that another worker has the job.
-pub async fn apply_intent(
+pub async fn apply(
     pool: &PgPool,
     lease: &Lease,
     id: WebhookLogId,
     order: OrderId,
-    report: &IntentReport,
+    news: News<'_>,
     source: Source<'_>,
+    policy: Unfulfillable,
 ) -> Result<Applied, CompleteError> {
     let mut tx = pool.begin().await?;
-    let order = match order::book(&mut tx, order, report, source).await? {
+    let order = match order::book(&mut tx, order, news, source, policy).await? {
         Booked::Order(order) => order,
         Booked::Not(why) => return Ok(why),
     };

@@ -8,6 +8,7 @@ mod database;
 mod faults;
 mod ground;
 mod program;
+mod refunding;
 mod shape;
 mod shop;
 mod wait;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use common::{
     jobs::CancelIntent,
-    order::{self, Source},
-    payment::{self, KnownIntent},
+    order::{self, News, Source},
+    payment::{self, IntentReport, KnownIntent},
 };
 
 use super::context::{Context, booked};
@@ -35,7 +35,8 @@ pub async fn run(job: Job<CancelIntent>, context: Arc<Context>) -> Result<(), Jo
     let source =
         Source { operation: "cancel_intent", stripe_request_id: answer.request_id.as_deref(), seen: Some(intent.seen) };
     let lease = ended.then_some(&job.lease);
-    booked(order::apply_intent(&context.pool, lease, intent.order_id, &answer.report, source).await?)?;
+    let news = News::Intent(&answer.report);
+    booked(order::apply(&context.pool, lease, intent.order_id, news, source, context.unfulfillable).await?)?;
     if ended {
         return Ok(());
     }
@@ -47,8 +48,8 @@ async fn answered(
     context: &Context,
     intent: &KnownIntent,
     operation: &str,
-    answer: Result<Answer, StripeError>,
-) -> Result<Answer, JobError> {
+    answer: Result<Answer<IntentReport>, StripeError>,
+) -> Result<Answer<IntentReport>, JobError> {
     match answer {
         Ok(answer) => Ok(answer),
         Err(e) => Err(context.failed_call(operation, Some(intent.order_id), Some(&intent.stripe_id), e).await),

@@ -1,6 +1,12 @@
 //! What the jobs share: the ways out of the process, and what follows from a call that failed.
 
-use common::{config::JobLimits, id::OrderId, mail::Sender, order::Applied, payment};
+use common::{
+    config::JobLimits,
+    id::OrderId,
+    mail::Sender,
+    order::{Applied, Unfulfillable},
+    payment,
+};
 use sqlx::PgPool;
 
 use crate::{
@@ -23,6 +29,8 @@ pub struct Context {
     pub sender: Sender,
     /// When jobs are tried again.
     pub limits: JobLimits,
+    /// What becomes of money for an order that can't be completed.
+    pub unfulfillable: Unfulfillable,
 }
 
 impl Context {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use common::{
     jobs::{CreateIntent, Lease},
-    order::{self, Source},
-    payment::{self, IntentToCreate},
+    order::{self, News, Source},
+    payment::{self, IntentReport, IntentToCreate},
 };
 
 use super::context::{Context, booked};
@@ -37,9 +37,15 @@ pub async fn run(job: Job<CreateIntent>, context: Arc<Context>) -> Result<(), Jo
     }
 }
 
-async fn store(context: &Context, lease: &Lease, wanted: &IntentToCreate, answer: &Answer) -> Result<(), JobError> {
+async fn store(
+    context: &Context,
+    lease: &Lease,
+    wanted: &IntentToCreate,
+    answer: &Answer<IntentReport>,
+) -> Result<(), JobError> {
     let source = Source { operation: "create_intent", stripe_request_id: answer.request_id.as_deref(), seen: None };
-    booked(order::apply_intent(&context.pool, Some(lease), wanted.order_id, &answer.report, source).await?)
+    let news = News::Intent(&answer.report);
+    booked(order::apply(&context.pool, Some(lease), wanted.order_id, news, source, context.unfulfillable).await?)
 }
 
 async fn after_failure(
@@ -72,7 +78,7 @@ async fn after_failure(
     }
 }
 
-async fn find(context: &Context, wanted: &IntentToCreate) -> Result<Option<Answer>, JobError> {
+async fn find(context: &Context, wanted: &IntentToCreate) -> Result<Option<Answer<IntentReport>>, JobError> {
     match context.stripe.find_intent(wanted.order_id, wanted.placed_at).await {
         Ok(Some(found)) => {
             // One that we know is of another order, whatever its metadata say.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use common::{
     jobs::ExpireOrder,
-    order::{self, Expiry, Source},
+    order::{self, Expiry, News, Source},
     payment,
 };
 
@@ -29,7 +29,8 @@ pub async fn run(job: Job<ExpireOrder>, context: Arc<Context>) -> Result<(), Job
                             stripe_request_id: answer.request_id.as_deref(),
                             seen: Some(intent.seen),
                         };
-                        booked(order::apply_intent(&context.pool, None, order_id, &answer.report, source).await?)?;
+                        let (news, policy) = (News::Intent(&answer.report), context.unfulfillable);
+                        booked(order::apply(&context.pool, None, order_id, news, source, policy).await?)?;
                     }
                     Err(e) => {
                         return Err(context

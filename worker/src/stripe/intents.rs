@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use common::{
     id::OrderId,
     money::Money,
-    payment::{IntentReport, IntentStatus, IntentToCreate, LastPaymentError},
+    payment::{IntentReport, IntentStatus, IntentToCreate, LastPaymentError, NamedOrder},
 };
 use stripe::{IdempotencyKey, RequestStrategy, StripeRequest as _};
 use stripe_core::{
@@ -18,19 +18,7 @@ use stripe_core::{
 };
 use stripe_types::{Currency, List, RangeQueryTs};
 
-use super::{Stripe, StripeError};
-
-/// What Stripe says, and under which `req_…` it said so.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The intent as it is now.
-    pub report: IntentReport,
-    /// To look the call up in Stripe's dashboard.
-    pub request_id: Option<String>,
-}
-
-/// The largest page that Stripe gives.
-const PAGE: i64 = 100;
+use super::{Answer, PAGE, Stripe, StripeError};
 
 impl Stripe {
     /// Creates an order's intent, under an idempotency key made of the order's id and the generation: however often this is
@@ -38,7 +26,7 @@ impl Stripe {
     ///
     /// # Errors
     /// See [`StripeError`].
-    pub async fn create_intent(&self, wanted: &IntentToCreate) -> Result<Answer, StripeError> {
+    pub async fn create_intent(&self, wanted: &IntentToCreate) -> Result<Answer<IntentReport>, StripeError> {
         let call = self.call("create_intent");
         let currency: Currency = wanted.currency.parse().unwrap_or_else(|_| Currency::Unknown(wanted.currency.clone()));
         let metadata = HashMap::from([
@@ -53,17 +41,17 @@ impl Stripe {
             .request_strategy(RequestStrategy::Idempotent(key(wanted)))
             .send(&call)
             .await?;
-        Ok(Answer { report: report(intent), request_id: call.request_id() })
+        Ok(call.answered(report(intent)))
     }
 
     /// Asks how an intent stands.
     ///
     /// # Errors
     /// See [`StripeError`].
-    pub async fn retrieve_intent(&self, id: &str) -> Result<Answer, StripeError> {
+    pub async fn retrieve_intent(&self, id: &str) -> Result<Answer<IntentReport>, StripeError> {
         let call = self.call("retrieve_intent");
         let intent = RetrievePaymentIntent::new(id).customize().send(&call).await?;
-        Ok(Answer { report: report(intent), request_id: call.request_id() })
+        Ok(call.answered(report(intent)))
     }
 
     /// Cancels an intent. Under no idempotency key: a repeat does no harm, and a saved error would stand in the way of a cancel that
@@ -71,10 +59,10 @@ impl Stripe {
     ///
     /// # Errors
     /// `payment_intent_unexpected_state` where it has ended or is processing; see [`StripeError`].
-    pub async fn cancel_intent(&self, id: &str) -> Result<Answer, StripeError> {
+    pub async fn cancel_intent(&self, id: &str) -> Result<Answer<IntentReport>, StripeError> {
         let call = self.call("cancel_intent");
         let intent = CancelPaymentIntent::new(id).customize().send(&call).await?;
-        Ok(Answer { report: report(intent), request_id: call.request_id() })
+        Ok(call.answered(report(intent)))
     }
 
     /// Looks for an intent of an order among all that were created since it was placed. Stripe's List can't filter by metadata,
@@ -82,7 +70,11 @@ impl Stripe {
     ///
     /// # Errors
     /// See [`StripeError`].
-    pub async fn find_intent(&self, order: OrderId, placed_at: DateTime<Utc>) -> Result<Option<Answer>, StripeError> {
+    pub async fn find_intent(
+        &self,
+        order: OrderId,
+        placed_at: DateTime<Utc>,
+    ) -> Result<Option<Answer<IntentReport>>, StripeError> {
         let since = (placed_at - TimeDelta::hours(2)).timestamp(); // our clock may be wrong
         let wanted = order.to_string();
         let mut last: Option<String> = None;
@@ -95,7 +87,7 @@ impl Stripe {
             let page: List<PaymentIntent> = request.customize().send(&call).await?;
             last = page.data.last().map(|intent| intent.id.to_string());
             if let Some(found) = page.data.into_iter().find(|intent| intent.metadata.get("order_id") == Some(&wanted)) {
-                return Ok(Some(Answer { report: report(found), request_id: call.request_id() }));
+                return Ok(Some(call.answered(report(found))));
             }
             if !page.has_more || last.is_none() {
                 return Ok(None);
@@ -123,5 +115,6 @@ fn report(intent: PaymentIntent) -> IntentReport {
         client_secret: intent.client_secret,
         last_error,
         generation: intent.metadata.get("generation").and_then(|g| g.parse().ok()),
+        order: NamedOrder::read(intent.metadata.get("order_id").map(String::as_str)),
     }
 }

@@ -14,7 +14,10 @@ use reqwest::{
 };
 use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeMethod, VERSION};
 
-use super::error::{Refusal, StripeError};
+use super::{
+    Answer,
+    error::{Refusal, StripeError},
+};
 use crate::figures;
 
 /// The way to Stripe.
@@ -56,9 +59,9 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// `req_…`, once Stripe has answered.
-    pub(super) fn request_id(&self) -> Option<String> {
-        self.request_id.get().cloned()
+    /// What the call brought.
+    pub(super) fn answered<T>(&self, report: T) -> Answer<T> {
+        Answer { report, request_id: self.request_id.get().cloned() }
     }
 
     async fn send(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
