@@ -33,9 +33,14 @@ pub(crate) struct Reply {
 }
 
 /// The client of HTTP that all of `cargo dev` calls with.
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder().timeout(PATIENCE).build().expect("TLS is set up when the program starts")
+    http_within(PATIENCE)
+}
+
+/// One that waits so long for an answer.
+#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+pub(crate) fn http_within(patience: Duration) -> reqwest::Client {
+    reqwest::Client::builder().timeout(patience).build().expect("TLS is set up when the program starts")
 }
 
 impl Client {
@@ -43,10 +48,20 @@ impl Client {
         Self { http: http(), base: base.to_owned(), token: None }
     }
 
+    /// One that calls with `http`.
+    pub(crate) fn over(http: &reqwest::Client, base: &str) -> Self {
+        Self { http: http.clone(), base: base.to_owned(), token: None }
+    }
+
+    /// The same, on behalf of whoever has this token.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     /// The same, on behalf of whoever this session is of.
     pub(crate) fn with_session(&self, session: &Value) -> Result<Self> {
         let token = session["access_token"].as_str().context("the session has no access_token")?;
-        Ok(Self { token: Some(token.to_owned()), ..self.clone() })
+        Ok(self.with_token(token))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Reply> {
@@ -55,6 +70,23 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
         self.call(Method::POST, path, Some(body), &[]).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.call(Method::PUT, path, Some(body), &[]).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<Reply> {
+        self.call(Method::DELETE, path, None, &[]).await
+    }
+
+    /// A form, as browsers and clients of Stripe send it.
+    pub(crate) async fn post_form(&self, path: &str, form: &[(&str, &str)]) -> Result<Reply> {
+        let mut request = self.http.post(format!("{}{path}", self.base)).form(form);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        send(format!("POST {path}"), request).await
     }
 
     /// Any call, with headers of its own.
@@ -77,15 +109,18 @@ impl Client {
             let value = HeaderValue::from_str(value).with_context(|| format!("{name} of {call}"))?;
             request = request.header(HeaderName::from_static(name), value);
         }
-        let began = Instant::now();
-        let answer = request.send().await.with_context(|| format!("{call}: no answer"))?;
-        let status = answer.status();
-        let text = answer.text().await.with_context(|| format!("{call}: the answer breaks off"))?;
-        let took = began.elapsed();
-        let body =
-            if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
-        Ok(Reply::new(call, status, body, took))
+        send(call, request).await
     }
+}
+
+async fn send(call: String, request: reqwest::RequestBuilder) -> Result<Reply> {
+    let began = Instant::now();
+    let answer = request.send().await.with_context(|| format!("{call}: no answer"))?;
+    let status = answer.status();
+    let text = answer.text().await.with_context(|| format!("{call}: the answer breaks off"))?;
+    let took = began.elapsed();
+    let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+    Ok(Reply::new(call, status, body, took))
 }
 
 impl Reply {

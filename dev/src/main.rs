@@ -20,6 +20,7 @@ mod signals;
 mod state;
 mod status;
 mod table;
+mod torture;
 mod up;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -29,6 +30,7 @@ use clap::{Args, Parser, Subcommand};
 
 use buy::Way;
 use home::Home;
+use torture::Torture;
 
 /// Runs the whole shop on this machine: Postgres, Stripe simulator, mail catcher, API and worker.
 ///
@@ -63,6 +65,13 @@ struct Up {
 enum Command {
     /// Buys something from the running shop and shows each step.
     Buy(Buy),
+    /// Lets shoppers buy from a shop of its own while everything breaks, and counts whether money or stock was lost.
+    ///
+    /// Two APIs and two workers are killed, stopped and cut off, Postgres crashes, Stripe, webhooks and mail fail in every way; all
+    /// of it is decided by the seed. Then the queues drain and the books are checked: the database's, Stripe's, and what
+    /// shoppers were told. Fails when money or stock is lost, a job is left over or dead, a kind of fault never happened, or
+    /// fewer than 30 orders were paid a minute; then the logs are kept.
+    Torture(Torture),
     /// Shows what runs and how it is; fails when the shop does not run or is not well.
     Status,
     /// Stops the shop; its data stays.
@@ -145,6 +154,7 @@ async fn run(Arguments { command, up }: Arguments) -> Result<ExitCode> {
     let home = Home::find()?;
     match command {
         Some(Command::Buy(options)) => buy::run(&home, options.way()).await,
+        Some(Command::Torture(options)) => torture::run(&home, &options).await,
         Some(Command::Status) => status::show(&home).await,
         Some(Command::Stop) => end::stop(&home).await,
         Some(Command::Reset) => end::reset(&home).await,

@@ -33,6 +33,18 @@ impl Step {
     }
 }
 
+/// What is under way, in the place of what was said so last; nothing where that can't be taken back.
+pub(crate) fn now(what: impl Display) {
+    if stdout().is_terminal() {
+        show(format_args!("\r\x1b[2K  … {what}"));
+    }
+}
+
+/// Whether [`now`] shows anything.
+pub(crate) fn is_live() -> bool {
+    stdout().is_terminal()
+}
+
 /// Something worth knowing.
 pub(crate) fn note(what: impl Display) {
     let clear = if stdout().is_terminal() { "\r\x1b[2K" } else { "" };

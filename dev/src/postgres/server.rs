@@ -49,7 +49,8 @@ impl Server {
         log: &Path,
     ) -> Result<Self, PostgresError> {
         let program = binaries.program("postgres");
-        let opened = File::options().create(true).append(true).open(log).map_err(doing(format!("writing {}", log.display())))?;
+        let opened =
+            File::options().create(true).append(true).open(log).map_err(doing(format!("writing {}", log.display())))?;
         let mut command = owner.command(&program);
         command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
         command.arg("-k").arg(socket_folder(folder, port));

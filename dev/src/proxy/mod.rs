@@ -127,7 +127,15 @@ impl Proxy {
     /// # Errors
     /// The system's.
     pub async fn start(target: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Self::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), target).await
+    }
+
+    /// One on `addr`; port 0 takes a free one. The system may give such a port to an outgoing connection while the way is cut.
+    ///
+    /// # Errors
+    /// The system's.
+    pub async fn start_on(addr: SocketAddr, target: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
         let orders = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let control = orders.local_addr()?;
         let stop = CancellationToken::new();

@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use futures::future::join_all;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -32,8 +32,21 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/_control/events/{id}/send", post(resend))
 }
 
-async fn plan(State(app): State<Arc<App>>) -> Json<Plan> {
-    Json(app.webhooks.plan.borrow().clone())
+/// The plan, and how many events have still to be delivered.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    plan: Plan,
+    waiting: usize,
+}
+
+async fn plan(State(app): State<Arc<App>>) -> Json<Shown> {
+    let plan = app.webhooks.plan.borrow().clone();
+    Json(Shown { plan, waiting: app.books(|books| books.events.all().iter().filter(|event| waits(event)).count()) })
+}
+
+fn waits(event: &Event) -> bool {
+    event.pending_webhooks > 0 && !event.lost
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,7 +69,7 @@ mod some_if_present {
     }
 }
 
-async fn set_plan(State(app): State<Arc<App>>, Json(change): Json<PlanChange>) -> Json<Plan> {
+async fn set_plan(State(app): State<Arc<App>>, Json(change): Json<PlanChange>) -> Json<Shown> {
     app.webhooks.plan.send_modify(|plan| {
         plan.target = change.target.unwrap_or(plan.target.take());
         plan.mode = change.mode.unwrap_or(plan.mode);
@@ -78,8 +91,9 @@ struct Order {
 /// Sends what waits, one after the other, whatever the mode.
 async fn release(State(app): State<Arc<App>>, Json(order): Json<Order>) -> Answered<Value> {
     let mut ids = order.events.unwrap_or_else(|| {
-        let waits = |event: &&Event| event.pending_webhooks > 0 && !event.lost;
-        app.books(|books| books.events.all().iter().filter(waits).map(|event| event.id.clone()).collect())
+        app.books(|books| {
+            books.events.all().iter().filter(|event| waits(event)).map(|event| event.id.clone()).collect()
+        })
     });
     if order.reverse {
         ids.reverse();
