@@ -19,7 +19,7 @@ pub(crate) struct Torture {
     /// How many products there are; the first ones are most in demand.
     #[arg(long, value_name = "M", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(super) products: u16,
-    /// How many units of each product there are; by default 40 for each minute, so that some sell out.
+    /// How many units of each product there are; by default 60 for each minute, so that some sell out.
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     units: Option<u32>,
     /// Builds and runs the programs as they are released.
@@ -57,7 +57,7 @@ impl Torture {
     /// Units of each product.
     pub(super) fn units(&self) -> u32 {
         let minutes = self.minutes.time.as_secs().div_ceil(60);
-        self.units.unwrap_or_else(|| u32::try_from(minutes * 40).unwrap_or(u32::MAX))
+        self.units.unwrap_or_else(|| u32::try_from(minutes * 60).unwrap_or(u32::MAX))
     }
 
     /// The command that repeats the run.
