@@ -1,11 +1,14 @@
-//! `kassa`: the operator's tool. It works on the database and speaks neither to Stripe nor to the shop's programs, so that it
-//! helps where those don't run.
+//! `kassa`: the operator's tool. It works on the database and speaks to none of the shop's programs, so that it helps where those
+//! don't run. `kassa reconcile` alone speaks to Stripe.
 
 mod admin;
 mod database;
 mod jobs;
 mod output;
+mod reconcile;
+mod table;
 mod verify;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -17,7 +20,7 @@ use common::{
 
 /// Runs a Kassa shop from the command line.
 ///
-/// Exit codes: 0 when all is well, 1 when `verify` found something wrong, 2 when a command could not do its work.
+/// Exit codes: 0 when all is well, 1 when `verify` or `reconcile` found something wrong, 2 when a command could not do its work.
 #[derive(Debug, Parser)]
 #[command(name = "kassa", version, after_help = config::help(Program::Operator))]
 struct Arguments {
@@ -37,6 +40,13 @@ enum Command {
     /// The queue
     #[command(subcommand)]
     Jobs(jobs::Command),
+    /// What Stripe has told the shop
+    #[command(subcommand)]
+    Webhooks(webhooks::Command),
+    /// Compares the shop's books with Stripe's, and mends the shop's
+    ///
+    /// The worker does so by itself each hour (RECONCILE_MINUTES).
+    Reconcile(reconcile::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -51,7 +61,8 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn start(command: Command) -> anyhow::Result<ExitCode> {
-    let config = Operator::read(&Environment::load()?)?;
+    let environment = Environment::load()?;
+    let config = Operator::read(&environment)?;
     let pool = database::reach(config.database).await?;
     if matches!(command, Command::Migrate) {
         db::migrate(&pool, config.currency).await?;
@@ -63,6 +74,10 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
         Command::Admin(command) => admin::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
         Command::Verify(arguments) => verify::run(&arguments, &pool).await,
         Command::Jobs(command) => jobs::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Webhooks(command) => webhooks::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Reconcile(arguments) => {
+            reconcile::run(&arguments, &config::Reconciliation::read(&environment)?, &pool).await
+        }
     };
     pool.close().await;
     code

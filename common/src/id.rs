@@ -62,6 +62,8 @@ ids! {
     DisputeId
     /// A row of `webhook_logs`: ours, not Stripe's `evt_…`.
     WebhookLogId
+    /// A row of `reconciliation_runs`.
+    ReconciliationId
     /// A row of `emails`.
     EmailId
     /// A row of `jobs`.

@@ -21,6 +21,8 @@ pub mod order;
 pub mod page;
 pub mod payment;
 pub mod program;
+pub mod prune;
+pub mod reconciliation;
 pub mod request_id;
 pub mod telemetry;
 pub mod verify;

@@ -16,6 +16,8 @@ const SOLD: (u8, &str) = (4, "a paid order's lines are sold once, or about to be
 const UNPAID: (u8, &str) = (4, "no line is sold of an order that was never paid");
 const KEPT: (u8, &str) = (5, "a canceled order has received nothing that is not being refunded");
 const REFUNDED: (u8, &str) = (6, "an order's refunded total is the sum of its succeeded refunds");
+const ALL_BACK: (u8, &str) = (6, "an order is refunded exactly when all that it received was given back");
+const TWICE: (u8, &str) = (6, "a second payment of an order is given back");
 const GIVEN_BACK: (u8, &str) = (6, "no intent gives back more than it received");
 const EVENT: (u8, &str) = (7, "each event is stored once, and settled exactly when it was applied or ignored");
 const TOLD: (u8, &str) = (8, "no two mails tell the same thing");
@@ -28,9 +30,9 @@ const REFUND: (u8, &str) = (10, "a refund that Stripe doesn't know yet has the j
 const OPEN: (u8, &str) = (10, "an intent whose order is paid or ended has itself ended, or the job that cancels it");
 const INBOX: (u8, &str) = (10, "an event that waits has the job that applies it");
 
-const ALL: [(u8, &str); 20] = [
-    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, UNPAID, KEPT, REFUNDED, GIVEN_BACK, EVENT, TOLD, MAIL, ENDED, PENDING,
-    EXPIRY, CANCELING, REFUND, OPEN, INBOX,
+const ALL: [(u8, &str); 22] = [
+    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, UNPAID, KEPT, REFUNDED, ALL_BACK, TWICE, GIVEN_BACK, EVENT, TOLD,
+    MAIL, ENDED, PENDING, EXPIRY, CANCELING, REFUND, OPEN, INBOX,
 ];
 
 /// What is done to a shop that is well, and what has to be found then: the sentence, and the row. `{product}` and so on are its
@@ -54,7 +56,10 @@ const CASES: &[Case] = &[
     ("UPDATE order_items SET price_snapshot = 0 WHERE order_id = '{canceled}'", &[(TOTAL, "order {canceled}")]),
     ("DELETE FROM order_items WHERE order_id = '{canceled}'", &[(TOTAL, "order {canceled}")]),
     ("UPDATE payment_intents SET status = 'canceled' WHERE order_id = '{paid}'", &[(PAID, "order {paid}")]),
-    ("UPDATE payment_intents SET duplicate = true WHERE order_id = '{paid}'", &[(PAID, "order {paid}")]),
+    (
+        "UPDATE payment_intents SET duplicate = true WHERE order_id = '{paid}'",
+        &[(PAID, "order {paid}"), (TWICE, "payment intent {intent}")],
+    ),
     ("UPDATE payment_intents SET amount_received = 999 WHERE order_id = '{paid}'", &[(PAID, "order {paid}")]),
     (
         "INSERT INTO payment_intents (id, order_id, generation, stripe_id, amount, currency, amount_received, status)
@@ -91,19 +96,26 @@ const CASES: &[Case] = &[
     ("UPDATE payment_intents SET amount_received = 500 WHERE order_id = '{canceled}'", &[(KEPT, "order {canceled}")]),
     (
         "UPDATE payment_intents SET amount_received = 500 WHERE order_id = '{canceled}';
-         INSERT INTO refunds (id, order_id, payment_intent_id, amount, status, stripe_refund_id)
-         SELECT gen_random_uuid(), order_id, id, 500, 'failed', 're_1' FROM payment_intents WHERE order_id = '{canceled}'",
+         INSERT INTO refunds (id, order_id, payment_intent_id, origin, amount, status, stripe_refund_id)
+         SELECT gen_random_uuid(), order_id, id, 'stripe', 500, 'failed', 're_1' FROM payment_intents WHERE order_id = '{canceled}'",
         &[(KEPT, "order {canceled}")],
     ),
     ("UPDATE orders SET refunded_total = 1 WHERE id = '{paid}'", &[(REFUNDED, "order {paid}")]),
     (
-        "INSERT INTO refunds (id, order_id, payment_intent_id, amount, status, stripe_refund_id)
-         SELECT gen_random_uuid(), order_id, id, 1, 'succeeded', 're_1' FROM payment_intents WHERE order_id = '{paid}'",
+        "INSERT INTO refunds (id, order_id, payment_intent_id, origin, amount, status, stripe_refund_id)
+         SELECT gen_random_uuid(), order_id, id, 'stripe', 1, 'succeeded', 're_1' FROM payment_intents WHERE order_id = '{paid}'",
         &[(REFUNDED, "order {paid}")],
     ),
+    ("UPDATE orders SET status = 'refunded' WHERE id = '{paid}'", &[(ALL_BACK, "order {paid}")]),
     (
-        "INSERT INTO refunds (id, order_id, payment_intent_id, amount, status, stripe_refund_id)
-         SELECT gen_random_uuid(), p.order_id, p.id, 501, 'pending', r FROM payment_intents p, unnest('{re_1,re_2}'::text[]) r
+        "UPDATE orders SET refunded_total = 1000 WHERE id = '{paid}';
+         INSERT INTO refunds (id, order_id, payment_intent_id, origin, amount, status, stripe_refund_id)
+         SELECT gen_random_uuid(), order_id, id, 'stripe', 1000, 'succeeded', 're_1' FROM payment_intents WHERE order_id = '{paid}'",
+        &[(ALL_BACK, "order {paid}")],
+    ),
+    (
+        "INSERT INTO refunds (id, order_id, payment_intent_id, origin, amount, status, stripe_refund_id)
+         SELECT gen_random_uuid(), p.order_id, p.id, 'stripe', 501, 'pending', r FROM payment_intents p, unnest('{re_1,re_2}'::text[]) r
          WHERE order_id = '{paid}'",
         &[(GIVEN_BACK, "payment intent {intent}")],
     ),
@@ -155,8 +167,8 @@ const CASES: &[Case] = &[
         &[(OPEN, "order {canceled}")],
     ),
     (
-        "INSERT INTO refunds (id, order_id, payment_intent_id, amount)
-         SELECT '0198ffff-0000-7000-8000-000000000000', order_id, id, 1 FROM payment_intents WHERE order_id = '{paid}'",
+        "INSERT INTO refunds (id, order_id, payment_intent_id, origin, amount)
+         SELECT '0198ffff-0000-7000-8000-000000000000', order_id, id, 'operator', 1 FROM payment_intents WHERE order_id = '{paid}'",
         &[(REFUND, "refund 0198ffff-0000-7000-8000-000000000000")],
     ),
     (

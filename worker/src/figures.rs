@@ -13,6 +13,8 @@ pub(crate) const STRIPE_REQUEST_DURATION: &str = "kassa_stripe_request_duration_
 pub(crate) const EVENTS_SETTLED: &str = "kassa_webhook_events_settled_total";
 pub(crate) const EVENTS_PARKED: &str = "kassa_webhook_events_parked_total";
 pub(crate) const EVENT_AGE_WHEN_SETTLED: &str = "kassa_webhook_received_to_settled_seconds";
+pub(crate) const RECONCILED: &str = "kassa_reconciliation_differences_total";
+pub(crate) const RECONCILIATIONS: &str = "kassa_reconciliations_total";
 pub(crate) const EMAILS: &str = "kassa_emails_total";
 
 /// Tells what the metrics mean.
@@ -32,5 +34,10 @@ pub fn describe() {
     describe_counter!(EVENTS_SETTLED, "Stripe's events that came to an end, by outcome.");
     describe_counter!(EVENTS_PARKED, "Looks at one of Stripe's events whose order isn't known; it is looked at again.");
     describe_histogram!(EVENT_AGE_WHEN_SETTLED, Unit::Seconds, "Time from an event's arrival until it was settled.");
+    describe_counter!(
+        RECONCILED,
+        "Objects of Stripe's that our books differed on, by kind and outcome: healed or left."
+    );
+    describe_counter!(RECONCILIATIONS, "Comparisons of our books with Stripe's that came to their end.");
     describe_counter!(EMAILS, "Attempts to send a mail, by kind and outcome.");
 }

@@ -3,6 +3,8 @@
 pub mod figures;
 pub mod jobs;
 pub mod ops;
+mod owner;
+pub mod reconcile;
 pub mod runtime;
 pub mod smtp;
 mod startup;

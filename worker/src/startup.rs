@@ -1,9 +1,14 @@
 //! From the configuration to a running worker, and from a signal to its end.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use common::{config, db, jobs::Queue, mail::Sender, order, program, telemetry};
+use common::{
+    config, db,
+    jobs::{Prune, Queue, Reconcile},
+    mail::Sender,
+    order, program, telemetry,
+};
 
 use crate::{
     figures,
@@ -11,8 +16,11 @@ use crate::{
     ops,
     runtime::Runtime,
     smtp::Mailer,
-    stripe::Stripe,
+    stripe::{self, Stripe},
 };
+
+/// Often enough that no batch is large.
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Runs jobs until SIGTERM or SIGINT, then finishes those that run.
 ///
@@ -24,7 +32,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
     figures::describe();
     order::describe_metrics();
-    rustls::crypto::ring::default_provider().install_default().map_err(|_| anyhow::anyhow!("TLS was set up twice"))?;
+    stripe::set_up_tls();
     let mut stopped = pin!(program::told_to_stop()?);
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
@@ -40,6 +48,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         },
         limits: config.jobs,
         unfulfillable: config.unfulfillable,
+        retention: config.retention,
     };
     let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)
         .register(jobs::create_intent::run)
@@ -48,7 +57,11 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         .register(jobs::process_webhook::run)
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
-        .register(jobs::send_email::run);
+        .register(jobs::send_email::run)
+        .register(jobs::reconcile::run)
+        .register(jobs::prune::run)
+        .schedule(Reconcile {}, config.reconcile_every)
+        .schedule(Prune {}, PRUNE_EVERY);
     for queue in Queue::ALL {
         anyhow::ensure!(
             runtime.serves(queue),

@@ -6,7 +6,7 @@ mod reader;
 mod values;
 mod variables;
 
-pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Stripe, Worker};
+pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Reconciliation, Stripe, Worker};
 pub use reader::{Environment, Problems};
 pub use variables::{Program, VARIABLES, Variable, help};
 

@@ -14,7 +14,7 @@ use super::{
     },
     variables::{API_METRICS_ADDR, WORKER_METRICS_ADDR},
 };
-use crate::{money::Currency, order::Unfulfillable, telemetry::LogFormat};
+use crate::{money::Currency, order::Unfulfillable, prune::Retention, telemetry::LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -124,6 +124,10 @@ pub struct Worker {
     pub mail_from: String,
     /// What becomes of money for an order that can't be completed.
     pub unfulfillable: Unfulfillable,
+    /// Between two comparisons of our books with Stripe's.
+    pub reconcile_every: Duration,
+    /// How long what has been settled is kept.
+    pub retention: Retention,
     /// Longest wait for one mail.
     pub smtp_timeout: Duration,
     /// Jobs at once per queue.
@@ -134,6 +138,28 @@ pub struct Worker {
     pub log: String,
     /// How it is logged.
     pub log_format: LogFormat,
+}
+
+/// What `kassa reconcile` is configured with.
+#[derive(Clone, Debug)]
+pub struct Reconciliation {
+    /// How Stripe is reached.
+    pub stripe: Stripe,
+    /// What becomes of money for an order that can't be completed.
+    pub unfulfillable: Unfulfillable,
+}
+
+impl Reconciliation {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong, by name.
+    pub fn read(environment: &Environment) -> Result<Self, Problems> {
+        let mut r = Reader::new(environment);
+        let (stripe, unfulfillable) = (stripe(&mut r), r.required("UNFULFILLABLE_POLICY", parsed));
+        let values = (|| Some(Self { stripe: stripe?, unfulfillable: unfulfillable? }))();
+        r.finish(values)
+    }
 }
 
 /// What `kassa` is configured with.
@@ -206,6 +232,8 @@ impl Worker {
         let mail = r.required("MAIL_URL", mail_transport);
         let mail_from = r.required("MAIL_FROM", mail_address);
         let unfulfillable = r.required("UNFULFILLABLE_POLICY", parsed);
+        let reconcile_every = r.required("RECONCILE_MINUTES", duration(MINUTE));
+        let retention = retention(&mut r);
         let smtp_timeout = r.required("SMTP_TIMEOUT_SECONDS", duration(SECOND));
         let concurrency = r.required("WORKER_CONCURRENCY", at_least(1));
         let lease = r.required("JOB_LEASE_SECONDS", duration(SECOND));
@@ -224,6 +252,8 @@ impl Worker {
                 mail: mail?,
                 mail_from: mail_from?,
                 unfulfillable: unfulfillable?,
+                reconcile_every: reconcile_every?,
+                retention: retention?,
                 smtp_timeout: smtp_timeout?,
                 concurrency: concurrency?,
                 jobs: JobLimits {
@@ -258,6 +288,12 @@ fn database(r: &mut Reader<'_>) -> Option<Database> {
     let options = r.required("DATABASE_URL", database_url);
     let max_connections = r.required("DATABASE_MAX_CONNECTIONS", at_least(2));
     Some(Database { options: options?, max_connections: max_connections? })
+}
+
+fn retention(r: &mut Reader<'_>) -> Option<Retention> {
+    let jobs = r.required("JOB_RETENTION_DAYS", duration(DAY));
+    let events = r.required("WEBHOOK_RETENTION_DAYS", duration(DAY));
+    Some(Retention { jobs: jobs?, events: events? })
 }
 
 fn metrics_addr(r: &mut Reader<'_>, default: &str) -> Option<SocketAddr> {

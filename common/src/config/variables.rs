@@ -50,6 +50,8 @@ const ALL: &[Program] = &[Program::Api, Program::Worker, Program::Operator];
 const BOTH: &[Program] = &[Program::Api, Program::Worker];
 const API: &[Program] = &[Program::Api];
 const WORKER: &[Program] = &[Program::Worker];
+/// Those that speak to Stripe: `kassa` does so for `kassa reconcile` alone.
+const STRIPE: &[Program] = &[Program::Worker, Program::Operator];
 
 /// The address of the metrics and health listener where METRICS_ADDR doesn't say: it differs between the programs.
 pub(super) const API_METRICS_ADDR: &str = "127.0.0.1:9464";
@@ -73,11 +75,11 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("PUBLIC_URL", Some("http://localhost:8080"), WORKER, "the shop's URL, for links in mails"),
     variable("JWT_SECRET", None, API, "at least 32 bytes; several, comma-separated: the first signs, all verify"),
-    variable("STRIPE_SECRET_KEY", None, WORKER, "sk_test_… or sk_live_… (a restricted rk_… will do)"),
+    variable("STRIPE_SECRET_KEY", None, STRIPE, "sk_test_… or sk_live_… (a restricted rk_… will do)"),
     variable("STRIPE_PUBLISHABLE_KEY", None, API, "pk_test_… or pk_live_…, handed to clients"),
     variable("STRIPE_WEBHOOK_SECRET", None, API, "whsec_…; several, comma-separated, while one is replaced"),
-    variable("STRIPE_API_BASE", Some("https://api.stripe.com"), WORKER, "where Stripe's API is"),
-    variable("STRIPE_TIMEOUT_SECONDS", Some("20"), WORKER, "longest wait for one call to Stripe"),
+    variable("STRIPE_API_BASE", Some("https://api.stripe.com"), STRIPE, "where Stripe's API is"),
+    variable("STRIPE_TIMEOUT_SECONDS", Some("20"), STRIPE, "longest wait for one call to Stripe"),
     variable("STORE_NAME", Some("Kassa"), WORKER, "the shop's name in mails"),
     variable("STORE_CURRENCY", Some("usd"), ALL, "lower-case ISO 4217 code; fixed once the database is made"),
     variable("MAIL_URL", None, WORKER, "smtp://host:port, smtps://user:password@host, or file:folder"),
@@ -88,7 +90,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "UNFULFILLABLE_POLICY",
         Some("refund"),
-        WORKER,
+        STRIPE,
         "what becomes of money for an order that can't be completed: refund, or manual (it waits for an operator)",
     ),
     variable("ACCESS_TOKEN_MINUTES", Some("15"), API, "how long an access token is good for"),
@@ -103,6 +105,9 @@ pub const VARIABLES: &[Variable] = &[
         "longest pause in a job's first hour; ten times that later",
     ),
     variable("JOB_GIVE_UP_HOURS", Some("24"), WORKER, "age at which a job that may give up does"),
+    variable("JOB_RETENTION_DAYS", Some("7"), WORKER, "how long done jobs are kept; dead ones are kept for ever"),
+    variable("WEBHOOK_RETENTION_DAYS", Some("90"), WORKER, "how long events are kept that were applied or ignored"),
+    variable("RECONCILE_MINUTES", Some("60"), WORKER, "between two comparisons of the shop's books with Stripe's"),
     variable("MIGRATE", Some("on"), API, "off: kassa-api does not migrate the database at its start"),
     variable(
         "LOG",
@@ -168,6 +173,7 @@ mod tests {
             BOTH => "API, worker",
             API => "API",
             WORKER => "worker",
+            STRIPE => "worker, kassa",
             others => panic!("there is no name for {others:?}"),
         };
         format!("| {} | {default} | {readers} | {help} |", variable.name)

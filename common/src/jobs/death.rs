@@ -1,4 +1,4 @@
-//! What a job's death does to the row that it was about.
+//! What a job's death does to the row that it was about, and how that is undone.
 
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -22,6 +22,20 @@ pub async fn on_death(tx: &mut PgConnection, queue: &str, payload: &Value, error
         order::refund_failed(tx, job.refund_id, error).await?;
     }
     Ok(())
+}
+
+/// Marks the row as waiting again, in the transaction in which the job is enqueued again. False where the row needs the job no more.
+pub(super) async fn undo(tx: &mut PgConnection, queue: &str, payload: &Value) -> sqlx::Result<bool> {
+    if let Some(job) = read::<SendEmail>(queue, payload) {
+        return mail::wait_again(tx, job.email_id).await;
+    }
+    if let Some(job) = read::<ProcessWebhook>(queue, payload) {
+        return webhook::wait_again(tx, job.webhook_log_id).await;
+    }
+    if let Some(job) = read::<RefundPayment>(queue, payload) {
+        return order::refund_again(tx, job.refund_id).await;
+    }
+    Ok(true)
 }
 
 fn read<P: Payload>(queue: &str, payload: &Value) -> Option<P> {

@@ -52,3 +52,22 @@ pub async fn enqueue_in<P: Payload>(
     .fetch_optional(conn)
     .await
 }
+
+/// Makes the job with this payload that waits due at once, if there is one.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn hasten<P: Payload>(conn: &mut PgConnection, payload: &P) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH due AS (
+           UPDATE jobs SET run_at = now()
+           WHERE job_type = $1 AND dedupe_key = $2 AND status = 'Pending' AND run_at > now() RETURNING 1)
+         SELECT pg_notify($3, $1) FROM due",
+        P::QUEUE.name(),
+        payload.dedupe_key(),
+        CHANNEL,
+    )
+    .fetch_optional(conn)
+    .await
+    .map(|_| ())
+}

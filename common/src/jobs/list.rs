@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -49,7 +50,7 @@ impl State {
         }
     }
 
-    fn from_columns(status: &str, went_wrong: bool) -> Self {
+    pub(super) fn from_columns(status: &str, went_wrong: bool) -> Self {
         match status {
             "Running" => Self::Running,
             "Killed" => Self::Dead,
@@ -160,6 +161,49 @@ pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<
             last_error: row.last_error,
         })
         .collect())
+}
+
+/// An attempt of a job that went wrong.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Attempt {
+    /// Which, from 1.
+    pub attempt: i32,
+    /// When that was noted.
+    pub at: DateTime<Utc>,
+    /// What went wrong.
+    pub error: String,
+}
+
+/// One job, with the latest attempts that went wrong, the oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<(Listed, Vec<Attempt>)>> {
+    let row = sqlx::query!(
+        r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
+                  request_id, last_error, errors
+           FROM jobs WHERE id = $1"#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let job = Listed {
+            state: State::from_columns(&row.status, row.failures > 0 || row.crashes > 0),
+            id: row.id,
+            queue: row.job_type,
+            payload: row.job,
+            attempts: row.attempts,
+            failures: row.failures,
+            crashes: row.crashes,
+            run_at: row.run_at,
+            created_at: row.created_at,
+            done_at: row.done_at,
+            request_id: row.request_id,
+            last_error: row.last_error,
+        };
+        (job, Vec::<Attempt>::deserialize(row.errors).unwrap_or_default()) // `append_job_error` wrote them
+    }))
 }
 
 /// How many jobs of a queue are in one state.

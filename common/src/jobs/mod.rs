@@ -19,12 +19,18 @@ mod lease;
 mod list;
 mod payload;
 mod queue;
+mod retry;
+mod schedule;
 
 pub use death::on_death;
+pub(crate) use enqueue::hasten;
 pub use enqueue::{CHANNEL, enqueue, enqueue_in};
 pub use lease::{CompleteError, Lease};
-pub use list::{Filter, Listed, State, Tally, UnknownState, list, tally};
+pub use list::{Attempt, Filter, Listed, State, Tally, UnknownState, list, show, tally};
 pub use payload::{
-    CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, RefundPayment, SendEmail,
+    CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, Prune, Reconcile,
+    RefundPayment, SendEmail,
 };
 pub use queue::{GivesUp, Queue};
+pub use retry::{Retried, RetryError, retry, retry_all};
+pub use schedule::enqueue_on_schedule;

@@ -33,6 +33,30 @@ macro_rules! payloads {
     )*};
 }
 
+/// A job of the shop's housekeeping: about nothing in particular, so that one that waits is as good as the next.
+macro_rules! chores {
+    ($($(#[$doc:meta])* $name:ident => $queue:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct $name {}
+
+        impl Payload for $name {
+            const QUEUE: Queue = Queue::$queue;
+
+            fn dedupe_key(&self) -> Option<String> {
+                Some("the one".to_owned())
+            }
+        }
+    )*};
+}
+
+chores! {
+    /// Compares our books with Stripe's.
+    Reconcile => RECONCILE;
+    /// Removes what nobody will ask for again.
+    Prune => PRUNE;
+}
+
 payloads! {
     /// Creates the PaymentIntent of an order and stores it.
     CreateIntent {

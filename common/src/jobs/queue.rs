@@ -23,6 +23,8 @@ pub enum GivesUp {
 const CALLS: Duration = Duration::from_secs(90);
 /// Long enough for work in our database under load.
 const LOCAL: Duration = Duration::from_secs(30);
+/// Long enough for a month of a busy shop.
+const HOUSEKEEPING: Duration = Duration::from_secs(30 * 60);
 
 impl Queue {
     /// Creates an order's PaymentIntent.
@@ -37,11 +39,15 @@ impl Queue {
     pub const DECREMENT_INVENTORY: Self = Self::new("inventory.decrement", GivesUp::Never, LOCAL);
     /// Ends an order that was not paid in time.
     pub const EXPIRE_ORDER: Self = Self::new("order.expire", GivesUp::Never, CALLS);
+    /// Compares our books with Stripe's.
+    pub const RECONCILE: Self = Self::new("maintenance.reconcile", GivesUp::Never, HOUSEKEEPING);
+    /// Removes what nobody will ask for again.
+    pub const PRUNE: Self = Self::new("maintenance.prune", GivesUp::Never, HOUSEKEEPING);
     /// Sends one mail.
     pub const SEND_EMAIL: Self = Self::new("email.send", GivesUp::ByAge, CALLS);
 
     /// All queues of the shop.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::CREATE_INTENT,
         Self::CANCEL_INTENT,
         Self::REFUND,
@@ -49,6 +55,8 @@ impl Queue {
         Self::DECREMENT_INVENTORY,
         Self::EXPIRE_ORDER,
         Self::SEND_EMAIL,
+        Self::RECONCILE,
+        Self::PRUNE,
     ];
 
     /// A queue of this name and these limits. The time limit is for one attempt.

@@ -4,7 +4,7 @@ mod outbox;
 mod render;
 
 pub use outbox::{Outgoing, attempted, load, sent, withdraw};
-pub(crate) use outbox::{enqueue, failed};
+pub(crate) use outbox::{enqueue, failed, wait_again};
 pub use render::{Rendered, Sender, render};
 
 /// What a mail tells.

@@ -149,6 +149,15 @@ pub(crate) async fn failed(tx: &mut PgConnection, id: EmailId, error: &str) -> s
         .map(|_| ())
 }
 
+/// Has a mail that was given up wait again; false where it was sent, or is no longer wanted.
+pub(crate) async fn wait_again(tx: &mut PgConnection, id: EmailId) -> sqlx::Result<bool> {
+    let waits =
+        sqlx::query!("UPDATE emails SET status = 'pending' WHERE id = $1 AND status IN ('failed', 'pending')", id.0)
+            .execute(tx)
+            .await?;
+    Ok(waits.rows_affected() == 1)
+}
+
 /// Notes that a mail was taken over by the mail server, and completes the job.
 ///
 /// # Errors

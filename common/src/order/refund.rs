@@ -201,17 +201,27 @@ pub async fn refuse_refund(pool: &PgPool, lease: &Lease, id: RefundId, why: &str
 
 /// Notes that a refund that Stripe doesn't know of will never be made; the order as it is then.
 pub(crate) async fn refund_failed(tx: &mut PgConnection, id: RefundId, why: &str) -> sqlx::Result<Option<Order>> {
-    let order = sqlx::query_scalar!(r#"SELECT order_id AS "id: OrderId" FROM refunds WHERE id = $1"#, id.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(order) = order else { return Ok(None) };
+    let Some(order) = payment::order_of_refund(tx, id).await? else { return Ok(None) };
     let Some(mut order) = store::lock(tx, order).await? else { return Ok(None) }; // orders are locked before their refunds
-    let Some((_, refund)) = payment::give_up_refund(tx, id, why).await? else { return Ok(None) };
+    let Some(refund) = payment::give_up_refund(tx, id, why).await? else { return Ok(None) };
     let data = json!({ "refund_id": id, "origin": refund.origin, "reason": why });
     timeline::record(tx, order.id, "refund.failed", Actor::System, data).await?;
     came_to_nothing(tx, &mut order, &refund).await?;
     store::announce(tx, order.id).await?;
     Ok(Some(order))
+}
+
+/// Has a refund wait again that was given up before Stripe knew of it; false where Stripe knows of it, or so much is no longer left.
+pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<bool> {
+    let Some(order) = payment::order_of_refund(tx, id).await? else { return Ok(false) };
+    let Some(order) = store::lock(tx, order).await? else { return Ok(false) };
+    let waits = payment::refund_again(tx, id).await?;
+    if waits {
+        timeline::record(tx, order.id, "refund.requested", Actor::System, json!({ "refund_id": id, "again": true }))
+            .await?;
+        store::announce(tx, order.id).await?;
+    }
+    Ok(waits)
 }
 
 /// Money that was to go back stays here: somebody has to look at it, whoever had asked for it.

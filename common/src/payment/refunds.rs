@@ -340,20 +340,41 @@ pub(crate) async fn store_refund(
     Ok(Some(StoredRefund { id: row.id, origin: row.origin, before: Some(row.status) }))
 }
 
+/// Whose order a refund of ours is about: it is locked first.
+pub(crate) async fn order_of_refund(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<Option<OrderId>> {
+    sqlx::query_scalar!(r#"SELECT order_id AS "id: OrderId" FROM refunds WHERE id = $1"#, id.0).fetch_optional(tx).await
+}
+
 /// Gives up a refund that Stripe doesn't know of; `None` where it knows by now, or it was given up before.
 pub(crate) async fn give_up_refund(
     tx: &mut PgConnection,
     id: RefundId,
     why: &str,
-) -> sqlx::Result<Option<(OrderId, StoredRefund)>> {
-    let row = sqlx::query!(
+) -> sqlx::Result<Option<StoredRefund>> {
+    let origin = sqlx::query_scalar!(
         r#"UPDATE refunds SET status = 'failed', failure_reason = $2, updated_at = clock_timestamp()
            WHERE id = $1 AND status = 'pending' AND stripe_refund_id IS NULL
-           RETURNING order_id AS "order_id: OrderId", origin AS "origin: RefundOrigin""#,
+           RETURNING origin AS "origin: RefundOrigin""#,
         id.0,
         why
     )
     .fetch_optional(tx)
     .await?;
-    Ok(row.map(|row| (row.order_id, StoredRefund { id, origin: row.origin, before: Some(RefundStatus::Pending) })))
+    Ok(origin.map(|origin| StoredRefund { id, origin, before: Some(RefundStatus::Pending) }))
+}
+
+/// Has a refund wait again that was given up; false where Stripe knows of it, or so much is no longer left. The order has to be locked.
+pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<bool> {
+    let waits = sqlx::query!(
+        "UPDATE refunds r SET status = 'pending', failure_reason = NULL, updated_at = clock_timestamp()
+         WHERE r.id = $1 AND r.stripe_refund_id IS NULL AND r.status IN ('failed', 'pending')
+           AND r.amount <= (SELECT p.amount_received FROM payment_intents p WHERE p.id = r.payment_intent_id)
+                         - (SELECT coalesce(sum(o.amount), 0) FROM refunds o
+                            WHERE o.payment_intent_id = r.payment_intent_id AND o.id <> r.id
+                              AND o.status IN ('pending', 'requires_action', 'succeeded'))",
+        id.0
+    )
+    .execute(tx)
+    .await?;
+    Ok(waits.rows_affected() == 1)
 }

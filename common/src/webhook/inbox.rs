@@ -32,6 +32,18 @@ pub struct Parsed<'a> {
     payload: &'a str,
 }
 
+impl Parsed<'_> {
+    /// `evt_…`
+    pub fn id(&self) -> &str {
+        &self.envelope.id
+    }
+
+    /// `payment_intent.succeeded`, …
+    pub fn kind(&self) -> &str {
+        &self.envelope.kind
+    }
+}
+
 /// Reads as much of an event as is needed to store it.
 ///
 /// # Errors
@@ -81,6 +93,19 @@ pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received
     jobs::enqueue(&mut tx, &ProcessWebhook { webhook_log_id: id }).await?;
     tx.commit().await?;
     Ok(Received::Stored)
+}
+
+/// Whether an event of this id (`evt_…`) is in the inbox, and was not given up.
+///
+/// # Errors
+/// The database's.
+pub async fn is_stored(pool: &PgPool, stripe_event_id: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM webhook_logs WHERE stripe_event_id = $1 AND status <> 'failed') AS "stored!""#,
+        stripe_event_id
+    )
+    .fetch_one(pool)
+    .await
 }
 
 /// A stored event that has not been applied yet.

@@ -2,11 +2,15 @@
 
 mod classify;
 mod inbox;
+mod list;
 mod process;
+mod replay;
 mod signature;
 
 pub use classify::{Class, IntentEvent};
-pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, parse, receive};
-pub(crate) use process::failed;
+pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, is_stored, parse, receive};
+pub use list::{EventStatus, Filter, Listed, UnknownEventStatus, find, list, payload};
 pub use process::{apply, ignore, park};
+pub(crate) use process::{failed, wait_again};
+pub use replay::{Replay, replay};
 pub use signature::{InvalidSignature, TOLERANCE, verify};

@@ -72,6 +72,17 @@ pub(crate) async fn failed(tx: &mut PgConnection, id: WebhookLogId, error: &str)
     .map(|_| ())
 }
 
+/// Has an event that was given up wait again; false where it was applied, or ignored.
+pub(crate) async fn wait_again(tx: &mut PgConnection, id: WebhookLogId) -> sqlx::Result<bool> {
+    let waits = sqlx::query!(
+        "UPDATE webhook_logs SET status = 'received', error = NULL WHERE id = $1 AND status IN ('failed', 'received', 'parked')",
+        id.0
+    )
+    .execute(tx)
+    .await?;
+    Ok(waits.rows_affected() == 1)
+}
+
 async fn set_status(
     tx: &mut PgConnection,
     id: WebhookLogId,

@@ -6,6 +6,7 @@ use common::{
     mail::Sender,
     order::{Applied, Unfulfillable},
     payment,
+    prune::Retention,
 };
 use sqlx::PgPool;
 
@@ -31,6 +32,8 @@ pub struct Context {
     pub limits: JobLimits,
     /// What becomes of money for an order that can't be completed.
     pub unfulfillable: Unfulfillable,
+    /// How long what has been settled is kept.
+    pub retention: Retention,
 }
 
 impl Context {

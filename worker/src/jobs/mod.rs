@@ -6,8 +6,9 @@ mod context;
 pub mod create_intent;
 pub mod decrement;
 pub mod expire;
-mod owner;
 pub mod process_webhook;
+pub mod prune;
+pub mod reconcile;
 pub mod refund;
 pub mod send_email;
 

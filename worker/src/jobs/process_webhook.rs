@@ -10,12 +10,10 @@ use common::{
     webhook::{self, Class, Inbound, IntentEvent},
 };
 
-use super::{
-    context::{Context, stale},
-    owner::{NotOurs, Owner},
-};
+use super::context::{Context, stale};
 use crate::{
     figures,
+    owner::{NotOurs, Owner, OwnerError},
     runtime::{Job, JobError},
 };
 
@@ -83,7 +81,7 @@ impl Processing<'_> {
             Err(e) => return Err(self.context.failed_call("retrieve_refund", None, Some(id), e).await),
         };
         let report = &answer.report;
-        let owner = match Owner::find(self.context, report.intent.as_deref(), report.charge.as_deref()).await? {
+        let owner = match self.owner(report.intent.as_deref(), report.charge.as_deref()).await? {
             Ok(owner) => owner,
             Err(why) => return self.not_ours(why).await,
         };
@@ -98,12 +96,22 @@ impl Processing<'_> {
             Err(e) => return Err(self.context.failed_call("retrieve_dispute", None, Some(id), e).await),
         };
         let report = &answer.report;
-        let owner = match Owner::find(self.context, report.intent.as_deref(), report.charge.as_deref()).await? {
+        let owner = match self.owner(report.intent.as_deref(), report.charge.as_deref()).await? {
             Ok(owner) => owner,
             Err(why) => return self.not_ours(why).await,
         };
         let news = News::Dispute(report, owner.payment());
         self.apply(owner.order, news, answer.request_id.as_deref(), known.and_then(|k| k.seen)).await
+    }
+
+    async fn owner(self, intent: Option<&str>, charge: Option<&str>) -> Result<Result<Owner, NotOurs>, JobError> {
+        match Owner::find(&self.context.pool, &self.context.stripe, intent, charge).await {
+            Ok(found) => Ok(found),
+            Err(OwnerError::Database(error)) => Err(error.into()),
+            Err(OwnerError::Stripe { operation, object, error }) => {
+                Err(self.context.failed_call(operation, None, Some(&object), error).await)
+            }
+        }
     }
 
     async fn apply(

@@ -15,6 +15,7 @@ mod in_flight;
 mod leases;
 mod outcome;
 mod run;
+mod schedule;
 mod slots;
 mod wakeups;
 

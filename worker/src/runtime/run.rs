@@ -7,6 +7,7 @@ use common::{
     config::JobLimits,
     jobs::{Payload, Queue},
 };
+use futures::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use super::{
     in_flight::InFlight,
     leases,
     outcome::{JobError, Setback},
+    schedule,
     slots::{Room, Slots},
     wakeups::{Listening, Wakeups},
 };
@@ -40,6 +42,7 @@ pub struct Runtime<S> {
     queues: Vec<(Queue, Slots)>,
     monitor: Monitor,
     unbooked: mpsc::Receiver<Outcome>,
+    schedules: Vec<BoxFuture<'static, ()>>,
 }
 
 /// What all queues share.
@@ -72,7 +75,15 @@ impl<S: Send + Sync + 'static> Runtime<S> {
             outcomes,
         };
         let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX).max(1);
-        Self { common, state: Arc::new(state), concurrency, queues: Vec::new(), monitor: Monitor::new(), unbooked }
+        Self {
+            common,
+            state: Arc::new(state),
+            concurrency,
+            queues: Vec::new(),
+            monitor: Monitor::new(),
+            unbooked,
+            schedules: vec![],
+        }
     }
 
     /// Has the jobs of a queue carried out by a handler.
@@ -101,6 +112,13 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         self
     }
 
+    /// Has a job enqueued once each so often, however many workers are told to.
+    #[must_use]
+    pub fn schedule<P: Payload>(mut self, payload: P, every: Duration) -> Self {
+        self.schedules.push(Box::pin(schedule::keep(self.common.database.clone(), payload, every)));
+        self
+    }
+
     /// Whether a queue's jobs have a handler here.
     pub fn serves(&self, queue: Queue) -> bool {
         self.queues.iter().any(|(served, _)| *served == queue)
@@ -123,6 +141,9 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         helpers.spawn(wakeups.listen(database.clone()));
         helpers.spawn(leases::keep_up(database.clone(), Arc::clone(&in_flight), worker.clone(), limits.lease));
         helpers.spawn(gauges::sample(database.clone()));
+        for schedule in self.schedules {
+            helpers.spawn(schedule);
+        }
         let mut booking = JoinSet::new();
         booking.spawn(booking::book_all(database, in_flight, worker, self.unbooked));
 

@@ -1,13 +1,19 @@
 //! The calls about disputes, and about the charges that older objects name in place of an intent.
 
+use chrono::{DateTime, Utc};
 use common::{
     money::Money,
     payment::{DisputeReport, DisputeStatus},
 };
 use stripe::StripeRequest as _;
-use stripe_core::{Dispute, charge::RetrieveCharge, dispute::RetrieveDispute};
+use stripe_core::{
+    Dispute,
+    charge::RetrieveCharge,
+    dispute::{ListDispute, RetrieveDispute},
+};
+use stripe_types::RangeQueryTs;
 
-use super::{Answer, Stripe, StripeError};
+use super::{Answer, PAGE, Page, Stripe, StripeError};
 
 impl Stripe {
     /// Asks how a dispute stands.
@@ -18,6 +24,23 @@ impl Stripe {
         let call = self.call("retrieve_dispute");
         let dispute = RetrieveDispute::new(id).customize().send(&call).await?;
         Ok(call.answered(report(dispute)))
+    }
+
+    /// Disputes that were opened since `since`, the newest first, after the one with the id `after`.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn list_disputes(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<String>,
+    ) -> Result<Page<DisputeReport>, StripeError> {
+        let mut request = ListDispute::new().limit(PAGE).created(RangeQueryTs::gte(since.timestamp()));
+        if let Some(after) = after {
+            request = request.starting_after(after);
+        }
+        let list = request.customize().send(&self.call("list_disputes")).await?;
+        Ok(Page::of(list, |dispute| dispute.id.to_string(), report))
     }
 
     /// Asks which intent a charge belongs to, if any.
@@ -31,7 +54,7 @@ impl Stripe {
     }
 }
 
-pub(super) fn report(dispute: Dispute) -> DisputeReport {
+fn report(dispute: Dispute) -> DisputeReport {
     DisputeReport {
         stripe_id: dispute.id.to_string(),
         status: DisputeStatus::from(dispute.status.as_str()),

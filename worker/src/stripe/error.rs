@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Debug)]
 pub enum StripeError {
     /// Stripe answered, with an error.
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// No usable answer came. Whether the call had its effect is not known: only the same idempotency key makes another try safe.
     Unanswered(String),
 }
@@ -138,8 +138,8 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, kind: Option<&str>, replayed: bool) -> Failure {
-        StripeError::Refused(Refusal { status, kind: kind.map(str::to_owned), replayed, ..Refusal::default() })
-            .failure()
+        let refusal = Refusal { status, kind: kind.map(str::to_owned), replayed, ..Refusal::default() };
+        StripeError::Refused(Box::new(refusal)).failure()
     }
 
     #[test]

@@ -16,9 +16,9 @@ use stripe_core::{
         RetrievePaymentIntent,
     },
 };
-use stripe_types::{Currency, List, RangeQueryTs};
+use stripe_types::{Currency, RangeQueryTs};
 
-use super::{Answer, PAGE, Stripe, StripeError};
+use super::{Answer, PAGE, Page, Stripe, StripeError};
 
 impl Stripe {
     /// Creates an order's intent, under an idempotency key made of the order's id and the generation: however often this is
@@ -65,6 +65,24 @@ impl Stripe {
         Ok(call.answered(report(intent)))
     }
 
+    /// Intents that were created since `since`, the newest first, after the one with the id `after`.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn list_intents(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<String>,
+    ) -> Result<Answer<Page<IntentReport>>, StripeError> {
+        let call = self.call("list_intents");
+        let mut request = ListPaymentIntent::new().limit(PAGE).created(RangeQueryTs::gte(since.timestamp()));
+        if let Some(after) = after {
+            request = request.starting_after(after);
+        }
+        let list = request.customize().send(&call).await?;
+        Ok(call.answered(Page::of(list, |intent| intent.id.to_string(), report)))
+    }
+
     /// Looks for an intent of an order among all that were created since it was placed. Stripe's List can't filter by metadata,
     /// and its Search lags behind.
     ///
@@ -75,21 +93,15 @@ impl Stripe {
         order: OrderId,
         placed_at: DateTime<Utc>,
     ) -> Result<Option<Answer<IntentReport>>, StripeError> {
-        let since = (placed_at - TimeDelta::hours(2)).timestamp(); // our clock may be wrong
-        let wanted = order.to_string();
-        let mut last: Option<String> = None;
+        let since = placed_at - TimeDelta::hours(2); // our clock may be wrong
+        let mut after = None;
         loop {
-            let call = self.call("list_intents");
-            let mut request = ListPaymentIntent::new().limit(PAGE).created(RangeQueryTs::gte(since));
-            if let Some(last) = last {
-                request = request.starting_after(last);
+            let Answer { report: page, request_id } = self.list_intents(since, after).await?;
+            if let Some(report) = page.items.into_iter().find(|intent| intent.order == NamedOrder::Id(order)) {
+                return Ok(Some(Answer { report, request_id }));
             }
-            let page: List<PaymentIntent> = request.customize().send(&call).await?;
-            last = page.data.last().map(|intent| intent.id.to_string());
-            if let Some(found) = page.data.into_iter().find(|intent| intent.metadata.get("order_id") == Some(&wanted)) {
-                return Ok(Some(call.answered(report(found))));
-            }
-            if !page.has_more || last.is_none() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(None);
             }
         }

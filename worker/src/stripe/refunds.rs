@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use common::{
     money::Money,
     payment::{RefundOrigin, RefundReport, RefundStatus, RefundToMake},
@@ -11,9 +12,9 @@ use stripe_core::{
     Refund,
     refund::{CreateRefund, CreateRefundReason, ListRefund, RetrieveRefund},
 };
-use stripe_types::List;
+use stripe_types::RangeQueryTs;
 
-use super::{Answer, PAGE, Stripe, StripeError};
+use super::{Answer, PAGE, Page, Stripe, StripeError};
 
 impl Stripe {
     /// Makes a refund, under an idempotency key made of our id and the generation: however often this is called, there is one.
@@ -49,31 +50,48 @@ impl Stripe {
         Ok(call.answered(report(refund)))
     }
 
+    /// Refunds that were created since `since`, of all intents, the newest first, after the one with the id `after`.
+    ///
+    /// # Errors
+    /// See [`StripeError`].
+    pub async fn list_refunds(
+        &self,
+        since: DateTime<Utc>,
+        after: Option<String>,
+    ) -> Result<Page<RefundReport>, StripeError> {
+        let mut request = ListRefund::new().limit(PAGE).created(RangeQueryTs::gte(since.timestamp()));
+        if let Some(after) = after {
+            request = request.starting_after(after);
+        }
+        let list = request.customize().send(&self.call("list_refunds")).await?;
+        Ok(Page::of(list, |refund| refund.id.to_string(), report))
+    }
+
     /// Looks for one of our refunds among all of its intent's.
     ///
     /// # Errors
     /// See [`StripeError`].
     pub async fn find_refund(&self, wanted: &RefundToMake) -> Result<Option<Answer<RefundReport>>, StripeError> {
-        let mut last: Option<String> = None;
+        let mut after = None;
         loop {
             let call = self.call("list_refunds");
             let mut request = ListRefund::new().payment_intent(&wanted.intent).limit(PAGE);
-            if let Some(last) = last {
-                request = request.starting_after(last);
+            if let Some(after) = after {
+                request = request.starting_after(after);
             }
-            let page: List<Refund> = request.customize().send(&call).await?;
-            last = page.data.last().map(|refund| refund.id.to_string());
-            if let Some(found) = page.data.into_iter().map(report).find(|refund| refund.refund_id == Some(wanted.id)) {
+            let page = Page::of(request.customize().send(&call).await?, |refund| refund.id.to_string(), report);
+            if let Some(found) = page.items.into_iter().find(|refund| refund.refund_id == Some(wanted.id)) {
                 return Ok(Some(call.answered(found)));
             }
-            if !page.has_more || last.is_none() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(None);
             }
         }
     }
 }
 
-pub(super) fn report(refund: Refund) -> RefundReport {
+fn report(refund: Refund) -> RefundReport {
     let refund_id = refund.metadata.as_ref().and_then(|metadata| metadata.get("refund_id")?.parse().ok());
     RefundReport {
         stripe_id: refund.id.to_string(),

@@ -12,7 +12,9 @@ use reqwest::{
     Method, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
-use stripe_client_core::{CustomizedStripeRequest, StripeClient, StripeMethod, VERSION};
+use stripe_client_core::{
+    CustomizedStripeRequest, IdempotencyKey, RequestBuilder, StripeClient, StripeMethod, VERSION,
+};
 
 use super::{
     Answer,
@@ -64,8 +66,28 @@ impl Call<'_> {
         Answer { report, request_id: self.request_id.get().cloned() }
     }
 
-    async fn send(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
-        let (request, overrides) = request.into_pieces();
+    /// Asks for something as it is: what async-stripe's types could not hold is not lost. `path` begins after `/v1`.
+    pub(super) async fn get(&self, path: &str, query: String) -> Result<Bytes, StripeError> {
+        let mut request = RequestBuilder::new(StripeMethod::Get, path);
+        request.query = Some(query);
+        self.measured(request, None).await
+    }
+
+    async fn measured(&self, request: RequestBuilder, key: Option<IdempotencyKey>) -> Result<Bytes, StripeError> {
+        let started = Instant::now();
+        let answer = self.send(request, key).await;
+        let outcome = match &answer {
+            Ok(_) => "ok".to_owned(),
+            Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
+            Err(StripeError::Unanswered(_)) => "unanswered".to_owned(),
+        };
+        metrics::counter!(figures::STRIPE_REQUESTS, "operation" => self.operation, "outcome" => outcome).increment(1);
+        metrics::histogram!(figures::STRIPE_REQUEST_DURATION, "operation" => self.operation)
+            .record(started.elapsed().as_secs_f64());
+        answer
+    }
+
+    async fn send(&self, request: RequestBuilder, key: Option<IdempotencyKey>) -> Result<Bytes, StripeError> {
         let method = match request.method {
             StripeMethod::Get => Method::GET,
             StripeMethod::Post => Method::POST,
@@ -78,7 +100,7 @@ impl Call<'_> {
             .request(method, format!("{}/v1{}{query}", self.stripe.base, request.path))
             .bearer_auth(self.stripe.key.expose())
             .header("Stripe-Version", VERSION.as_str());
-        if let Some(key) = overrides.request_strategy.and_then(|strategy| strategy.get_key()) {
+        if let Some(key) = key {
             http = http.header("Idempotency-Key", key.as_str());
         }
         if let Some(body) = request.body {
@@ -90,7 +112,11 @@ impl Call<'_> {
             let _ = self.request_id.set(id); // set once: a call is sent once
         }
         let body = answer.bytes().await.map_err(|e| unanswered(&e))?;
-        if status.is_success() { Ok(body) } else { Err(StripeError::Refused(refusal(status, &headers, &body))) }
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(StripeError::Refused(Box::new(refusal(status, &headers, &body))))
+        }
     }
 }
 
@@ -98,17 +124,8 @@ impl StripeClient for Call<'_> {
     type Err = StripeError;
 
     async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
-        let started = Instant::now();
-        let answer = self.send(request).await;
-        let outcome = match &answer {
-            Ok(_) => "ok".to_owned(),
-            Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
-            Err(StripeError::Unanswered(_)) => "unanswered".to_owned(),
-        };
-        metrics::counter!(figures::STRIPE_REQUESTS, "operation" => self.operation, "outcome" => outcome).increment(1);
-        metrics::histogram!(figures::STRIPE_REQUEST_DURATION, "operation" => self.operation)
-            .record(started.elapsed().as_secs_f64());
-        answer
+        let (request, overrides) = request.into_pieces();
+        self.measured(request, overrides.request_strategy.and_then(|strategy| strategy.get_key())).await
     }
 }
 

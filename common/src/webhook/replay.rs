@@ -1,0 +1,48 @@
+//! Events are applied again, at somebody's wish.
+
+use sqlx::PgPool;
+
+use super::{EventStatus, Listed};
+use crate::{
+    id::WebhookLogId,
+    jobs::{self, ProcessWebhook},
+};
+
+/// What replaying an event does, or would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// It is looked at as if it had just come.
+    Enqueued,
+    /// Nothing: it was applied, and what it said counts already.
+    AppliedAlready,
+}
+
+impl Replay {
+    /// What replaying an event that stands there would do.
+    pub fn forecast(event: &Listed) -> Self {
+        if event.status == EventStatus::Processed { Self::AppliedAlready } else { Self::Enqueued }
+    }
+}
+
+/// Has an event that was not applied looked at again, at once.
+///
+/// # Errors
+/// The database's.
+pub async fn replay(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Replay> {
+    let mut tx = pool.begin().await?;
+    let waits = sqlx::query!(
+        "UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1 AND status <> 'processed'",
+        id.0
+    )
+    .execute(&mut *tx)
+    .await?;
+    if waits.rows_affected() == 0 {
+        return Ok(Replay::AppliedAlready);
+    }
+    let job = ProcessWebhook { webhook_log_id: id };
+    if jobs::enqueue(&mut tx, &job).await?.is_none() {
+        jobs::hasten(&mut tx, &job).await?; // the one that waits does it now
+    }
+    tx.commit().await?;
+    Ok(Replay::Enqueued)
+}

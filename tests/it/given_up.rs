@@ -1,0 +1,201 @@
+//! What was given up is kept, shown, and done again at somebody's word: jobs, mails, events, refunds.
+
+use dev::mail::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::{Client, Ended, Shop, eventually, text};
+
+/// The end of a command that must have succeeded: what it said.
+#[track_caller]
+fn done(ended: Ended) -> String {
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.out
+}
+
+/// What a command prints for machines.
+#[track_caller]
+fn machine(ended: Ended) -> Value {
+    serde_json::from_str(&done(ended)).expect("JSON")
+}
+
+/// Waits until so many jobs are dead.
+async fn dead(shop: &Shop, count: i64) {
+    let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed'";
+    eventually("jobs are dead", async || (shop.count(dead).await == count).then_some(())).await;
+}
+
+/// A shop whose mail server refuses every mail for good, with that fault, and a paid order.
+async fn without_mail() -> (Shop, Client, Value) {
+    let shop = Shop::start().await;
+    let refusal = json!({ "at": "recipient", "code": 550 });
+    shop.mail.add_fault(serde_json::from_value::<Fault>(refusal).expect("a fault"));
+    let product = shop.product(500, 5).await;
+    let shopper = shop.shopper().await;
+    let order = shop.paid_order(&shopper, &product, 1).await;
+    dead(&shop, 1).await;
+    (shop, shopper, order)
+}
+
+#[tokio::test]
+async fn a_dead_job_is_shown_with_its_history_and_run_again() {
+    let (shop, shopper, _) = without_mail().await;
+    let listed = machine(shop.database.kassa(&["jobs", "list", "--state", "dead", "--json"]).await);
+    let id = text(&listed[0]["id"]);
+    let shown = machine(shop.database.kassa(&["jobs", "show", id, "--json"]).await);
+    assert_eq!((&shown["state"], &shown["queue"]), (&json!("dead"), &json!("email.send")));
+    assert!(text(&shown["errors"][0]["error"]).contains("550"), "{shown:#}");
+    let told = done(shop.database.kassa(&["jobs", "show", id]).await);
+    assert!(told.contains("dead") && told.contains("attempt 1") && told.contains("550"), "{told}");
+
+    // Again in vain: it is dead once more, and both attempts are told.
+    let told = done(shop.database.kassa(&["jobs", "retry", id]).await);
+    assert_eq!(told, format!("{id} is due now.\n"));
+    let twice = "SELECT count(*) FROM jobs WHERE status = 'Killed' AND attempts = 2 AND jsonb_array_length(errors) = 2";
+    eventually("it is dead again", async || (shop.count(twice).await == 1).then_some(())).await;
+    shop.mail.remove_faults();
+    done(shop.database.kassa(&["jobs", "retry", id]).await);
+    assert_eq!(shop.mails(&shopper.email, 1).await.len(), 1);
+    shop.settle().await;
+    let not_dead = shop.database.kassa(&["jobs", "retry", id]).await;
+    assert!(not_dead.code == 2 && not_dead.err.contains("done"), "{not_dead:?}");
+    let unknown = shop.database.kassa(&["jobs", "retry", "01890000-0000-7000-8000-000000000000"]).await;
+    assert!(unknown.code == 2 && unknown.err.contains("no such job"), "{unknown:?}");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn dead_jobs_are_run_again_in_bulk_by_queue_and_by_error() {
+    let (shop, shopper, _) = without_mail().await;
+    let product = shop.product(500, 5).await;
+    let other = shop.shopper().await;
+    shop.paid_order(&other, &product, 1).await;
+    dead(&shop, 2).await;
+    shop.mail.remove_faults();
+    let retry = async |arguments: &[&str]| done(shop.database.kassa(&[&["jobs", "retry"], arguments].concat()).await);
+    assert_eq!(retry(&["--queue", "webhook.process"]).await, "No dead job matches.\n");
+    assert_eq!(retry(&["--error-contains", "451"]).await, "No dead job matches.\n");
+    assert_eq!(retry(&["--queue", "email.send", "--error-contains", "550"]).await.lines().count(), 2);
+    for shopper in [&shopper, &other] {
+        assert_eq!(shop.mails(&shopper.email, 1).await.len(), 1);
+    }
+    assert_eq!(retry(&["--all"]).await, "No dead job matches.\n");
+    let nothing_named = shop.database.kassa(&["jobs", "retry"]).await;
+    assert_eq!(nothing_named.code, 2, "{nothing_named:?}");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_was_given_up_is_asked_for_again_where_so_much_is_left() {
+    let shop = Shop::with(&[("JOB_GIVE_UP_HOURS", "0.00001")]).await;
+    let product = shop.product(500, 5).await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let order = shop.paid_order(&shopper, &product, 2).await;
+    shop.settle().await;
+    let down = json!({ "path": "/v1/refunds*", "answer": { "kind": "status", "status": 500 } });
+    let down = shop.inject(&down).await;
+    admin.refund(&order, &json!({ "amount": 700 })).await.expect(202);
+    let seen = admin.wait_for_refunds(&order, &["failed"]).await;
+    assert!(text(&seen["refunds"][0]["failure_reason"]).contains("500"), "{seen}");
+    dead(&shop, 1).await;
+    shop.relieve(&down).await;
+    let retry = async || done(shop.database.kassa(&["jobs", "retry", "--all"]).await);
+
+    // Meanwhile somebody refunds so much that no 700 are left.
+    admin.refund(&order, &json!({ "amount": 400 })).await.expect(202);
+    admin.wait_for_refunds(&order, &["failed", "succeeded"]).await;
+    assert!(retry().await.contains("is left: what it is about needs it no more"));
+    let at_stripe = &shop.refunds_at_stripe(&order).await[0];
+    let path = format!("/refunds/{}", text(&at_stripe["id"]));
+    shop.control().post(&path, &json!({ "status": "failed" })).await.expect(200);
+    admin.wait_for_refunds(&order, &["failed", "failed"]).await;
+    assert!(retry().await.contains("is due now"));
+    admin.wait_for_refunds(&order, &["succeeded", "failed"]).await;
+    assert_eq!(shopper.see(&order).await["refunded_total"], 700);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_event_that_was_given_up_is_shown_and_replayed() {
+    let shop = Shop::with(&[("JOB_GIVE_UP_HOURS", "0.00001")]).await;
+    let product = shop.product(500, 5).await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.settle().await;
+    let down = shop.inject(&json!({ "method": "GET", "answer": { "kind": "status", "status": 500 } })).await;
+    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
+    dead(&shop, 1).await;
+    let failed = ["webhooks", "list", "--status", "failed"];
+    let listed = machine(shop.database.kassa(&[&failed[..], &["--json"]].concat()).await);
+    assert_eq!(listed[0]["type"], "payment_intent.payment_failed");
+    let event = text(&listed[0]["stripe_event_id"]);
+    let told = done(shop.database.kassa(&failed).await);
+    assert!(told.contains(event) && told.contains("500"), "{told}");
+    for id in [event, text(&listed[0]["id"])] {
+        let shown = machine(shop.database.kassa(&["webhooks", "show", id, "--json"]).await);
+        assert_eq!(shown["payload"]["data"]["object"]["metadata"]["order_id"], order["id"]);
+        assert_eq!(shown["payload"]["data"]["object"]["client_secret"], "(withheld)");
+    }
+    assert!(done(shop.database.kassa(&["webhooks", "show", event]).await).contains("generic_decline"));
+
+    let would = done(shop.database.kassa(&["webhooks", "replay", "--failed", "--dry-run"]).await);
+    assert!(would.contains("would be looked at again"), "{would}");
+    assert_eq!(machine(shop.database.kassa(&[&failed[..], &["--json"]].concat()).await), listed);
+    shop.relieve(&down).await;
+    let told = done(shop.database.kassa(&["webhooks", "replay", event]).await);
+    assert!(told.contains("is looked at again"), "{told}");
+    shopper.wait_for(&order, "payment_failed").await;
+    let told = done(shop.database.kassa(&["webhooks", "replay", event]).await);
+    assert!(told.contains("was applied already"), "{told}");
+    let none = done(shop.database.kassa(&["webhooks", "replay", "--failed"]).await);
+    assert_eq!(none, "No event was given up.\n");
+    let unknown = shop.database.kassa(&["webhooks", "replay", "evt_unknown"]).await;
+    assert!(unknown.code == 2 && unknown.err.contains("kassa reconcile"), "{unknown:?}");
+    // The job that was given up needs to be run again no more.
+    assert!(done(shop.database.kassa(&["jobs", "retry", "--all"]).await).contains("needs it no more"));
+    shop.leave();
+}
+
+#[tokio::test]
+async fn done_jobs_are_pruned_and_dead_ones_are_kept() {
+    let (shop, ..) = without_mail().await;
+    shop.settle().await;
+    let done_jobs = "SELECT count(*) FROM jobs WHERE status = 'Done'";
+    let before = shop.count(done_jobs).await;
+    assert!(before > 0);
+    assert_eq!(done(shop.database.kassa(&["jobs", "prune"]).await), "0 done jobs were removed.\n");
+    shop.database.run("UPDATE jobs SET done_at = done_at - interval '8 days' WHERE done_at IS NOT NULL").await;
+    let told = done(shop.database.kassa(&["jobs", "prune"]).await);
+    assert_eq!(told, format!("{before} done jobs were removed.\n"));
+    assert_eq!(shop.count(done_jobs).await, 0);
+    dead(&shop, 1).await;
+    let nonsense = shop.database.kassa(&["jobs", "prune", "--older-than", "-1"]).await;
+    assert_eq!(nonsense.code, 2, "{nonsense:?}");
+    shop.leave();
+}
+
+#[tokio::test]
+async fn the_worker_prunes_by_itself_what_nobody_asks_for_again() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 5).await;
+    let shopper = shop.shopper().await;
+    shopper.put_in_cart(&product, 1).await.expect(201);
+    let order = shopper.check_out_under("k").await.expect(201);
+    shop.pay(&shopper, &order).await;
+    shop.settle().await;
+    shop.database
+        .run(
+            "UPDATE jobs SET done_at = done_at - interval '8 days' WHERE done_at IS NOT NULL;
+             UPDATE webhook_logs SET created_at = created_at - interval '91 days';
+             UPDATE webhook_logs SET status = 'failed', processed_at = NULL
+               WHERE id = (SELECT id FROM webhook_logs WHERE status = 'ignored' LIMIT 1);
+             UPDATE idempotency_keys SET expires_at = now() - interval '1 s';
+             UPDATE schedules SET next_at = now() WHERE queue = 'maintenance.prune'",
+        )
+        .await;
+    let kept = "SELECT (SELECT count(*) FROM webhook_logs) + (SELECT count(*) FROM idempotency_keys)
+                  + (SELECT count(*) FROM jobs WHERE status = 'Done' AND job_type <> 'maintenance.prune')";
+    eventually("all is pruned but the event that was given up", async || (shop.count(kept).await == 1).then_some(()))
+        .await;
+    assert_eq!(shopper.see(&order).await["status"], "paid");
+    shop.finish().await;
+}
