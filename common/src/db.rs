@@ -139,7 +139,12 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
 /// Whether the database could not be reached or had no room, as opposed to refusing what it was asked.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        // A connection that ends while it is made or used comes as any of these, the last for one that ended within an answer.
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Protocol(_) => true,
         // Connection exceptions, out of resources, and an operator's shutdown: classes 08, 53, 57P of Postgres' appendix A.
         sqlx::Error::Database(e) => {
             e.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P"))
@@ -175,5 +180,40 @@ pub trait AsDatabaseError {
 impl AsDatabaseError for sqlx::Error {
     fn as_database_error(&self) -> Option<&sqlx::Error> {
         Some(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use sqlx::ConnectOptions as _;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// The error of a connection to a server that answers this, and hangs up.
+    async fn refused_with(answer: &'static [u8]) -> sqlx::Error {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let port = server.local_addr().expect("it is bound").port();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = server.accept().await {
+                let _asked = stream.read(&mut [0; 64]).await;
+                let _answered = stream.write_all(answer).await;
+            }
+        });
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("nobody");
+        options.connect().await.expect_err("it is no server")
+    }
+
+    #[tokio::test]
+    async fn a_server_that_goes_away_while_it_is_connected_to_is_unavailable() {
+        for answer in [&b""[..], b"N", b"\0", b"NR\0\0\0\x08\0\0"] {
+            let error = refused_with(answer).await;
+            assert!(is_unavailable(&error), "{answer:?}: {error:?}");
+        }
     }
 }
