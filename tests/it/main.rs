@@ -7,6 +7,7 @@ mod auth;
 mod cart;
 mod checkout;
 mod cli;
+mod faults;
 mod given_up;
 mod idempotency;
 mod intents;

@@ -25,7 +25,7 @@ fn in_span<'a>(line: &'a Value, name: &str, member: &str) -> &'a str {
 
 #[tokio::test]
 async fn both_programs_are_alive_without_their_database_and_ready_again_with_it() {
-    let (shop, proxy) = Shop::behind_a_proxy().await;
+    let (shop, proxy) = Shop::behind_a_proxy(&[]).await;
     let product = shop.product(500, 5).await;
     let shopper = shop.shopper().await;
     let [api, worker] = shop.operations();

@@ -287,7 +287,7 @@ async fn other_events(shop: &Shop) -> i64 {
 
 #[tokio::test]
 async fn an_event_that_cannot_be_stored_is_not_taken_and_comes_again() {
-    let (shop, proxy) = Shop::behind_a_proxy().await;
+    let (shop, proxy) = Shop::behind_a_proxy(&[]).await;
     let product = shop.product(500, 1).await;
     let shopper = shop.shopper().await;
     let (order, succeeded) = paid_in_silence(&shop, &shopper, &product).await;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
 
-use super::{CancelReason, OrderView, view};
+use super::{CancelReason, OrderView, view::view_by};
 use crate::{
     id::{DisputeId, OrderId, RefundId, UserId},
     money::Money,
@@ -82,23 +82,24 @@ pub struct DisputeView {
     pub updated_at: DateTime<Utc>,
 }
 
-/// One order, whoever's it is. `key` is the publishable one.
+/// One order, whoever's it is, as it was at one moment with all that belongs to it. `key` is the publishable one.
 ///
 /// # Errors
 /// The database's.
 pub async fn admin_view(pool: &PgPool, id: OrderId, key: &str) -> sqlx::Result<Option<AdminOrderView>> {
+    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let Some(row) = sqlx::query!(
         r#"SELECT u.id AS "user_id: UserId", u.email::text AS "email!", u.name, o.review_reason,
                   o.cancel_reason AS "cancel_reason: CancelReason"
            FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
         id.0
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await?
     else {
         return Ok(None);
     };
-    let Some(mut order) = view(pool, row.user_id, id, key).await? else { return Ok(None) };
+    let Some(mut order) = view_by(&mut tx, row.user_id, id, key).await? else { return Ok(None) };
     order.payment.client_secret = None;
     let refunds = sqlx::query_as!(
         RefundView,
@@ -107,7 +108,7 @@ pub async fn admin_view(pool: &PgPool, id: OrderId, key: &str) -> sqlx::Result<O
            FROM refunds WHERE order_id = $1 ORDER BY id"#,
         id.0
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await?;
     let disputes = sqlx::query_as!(
         DisputeView,
@@ -116,7 +117,7 @@ pub async fn admin_view(pool: &PgPool, id: OrderId, key: &str) -> sqlx::Result<O
            FROM disputes WHERE order_id = $1 ORDER BY id"#,
         id.0
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await?;
     Ok(Some(AdminOrderView {
         order,

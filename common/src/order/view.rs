@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{CancelReason, Status};
@@ -83,8 +83,18 @@ pub struct LastError {
 /// # Errors
 /// The database's.
 pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
-    let rows = headers(pool, user, Some(id), None, None, 1).await?;
-    Ok(with_items(pool, rows, key).await?.pop())
+    view_by(&mut *pool.acquire().await?, user, id, key).await
+}
+
+/// The body of [`view`], for callers with a connection of their own.
+pub(super) async fn view_by(
+    conn: &mut PgConnection,
+    user: UserId,
+    id: OrderId,
+    key: &str,
+) -> sqlx::Result<Option<OrderView>> {
+    let rows = headers(conn, user, Some(id), None, None, 1).await?;
+    Ok(with_items(conn, rows, key).await?.pop())
 }
 
 /// The user's orders, newest first: `limit` of them, placed before `before`, in one status if asked for.
@@ -100,8 +110,9 @@ pub async fn list(
     key: &str,
 ) -> sqlx::Result<Page<OrderView>> {
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let rows = headers(pool, user, None, status, before, one_more).await?;
-    Ok(Page::from_rows(with_items(pool, rows, key).await?, limit, |order| order.id))
+    let mut conn = pool.acquire().await?;
+    let rows = headers(&mut conn, user, None, status, before, one_more).await?;
+    Ok(Page::from_rows(with_items(&mut conn, rows, key).await?, limit, |order| order.id))
 }
 
 struct Header {
@@ -122,7 +133,7 @@ struct Header {
 }
 
 async fn headers(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     user: UserId,
     id: Option<OrderId>,
     status: Option<Status>,
@@ -152,11 +163,11 @@ async fn headers(
         before.map(|id| id.0),
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
-async fn with_items(pool: &PgPool, headers: Vec<Header>, key: &str) -> sqlx::Result<Vec<OrderView>> {
+async fn with_items(conn: &mut PgConnection, headers: Vec<Header>, key: &str) -> sqlx::Result<Vec<OrderView>> {
     let ids: Vec<Uuid> = headers.iter().map(|h| h.id.0).collect();
     let items = sqlx::query!(
         r#"SELECT id AS "id: OrderItemId", order_id AS "order_id: OrderId", product_id AS "product_id: ProductId",
@@ -164,7 +175,7 @@ async fn with_items(pool: &PgPool, headers: Vec<Header>, key: &str) -> sqlx::Res
            FROM order_items WHERE order_id = ANY($1) ORDER BY order_id, id"#,
         &ids
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     Ok(headers
         .into_iter()

@@ -6,6 +6,8 @@ use reqwest::{Body, Method, Request, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::program::Program;
+
 /// Who calls: somebody with a token, or nobody in particular.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -46,6 +48,11 @@ impl Client {
     /// The same caller as another user.
     pub(super) fn known_as(&self, token: String, user: Uuid, email: String) -> Self {
         Self { token: Some(token), user, email, ..self.clone() }
+    }
+
+    /// The same caller, of another API of the shop's.
+    pub(crate) fn at(&self, api: &Program) -> Self {
+        Self { base: format!("http://{}", api.api), ..self.clone() }
     }
 
     /// The same caller with another token.

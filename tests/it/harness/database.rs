@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use common::db;
+use dev::postgres::Throwaway;
 use sqlx::{ConnectOptions as _, Executor as _, PgPool, postgres::PgConnectOptions};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
@@ -13,6 +14,7 @@ use super::ground::{Ground, TEMPLATE};
 pub(crate) struct Database {
     pub(crate) name: String,
     pub(crate) pool: PgPool,
+    options: PgConnectOptions,
     ground: &'static Ground,
 }
 
@@ -42,16 +44,25 @@ impl Database {
         Self::like(&self.name).await
     }
 
+    /// One with the schema in it, on a server of the test's own.
+    pub(crate) async fn migrated_on(server: &Throwaway) -> Self {
+        let ground = Ground::get().await;
+        let options = server.options("postgres").disable_statement_logging();
+        let pool = db::pool(options.clone(), 5);
+        db::migrate(&pool, "usd".parse().expect("a currency")).await.expect("the migrations run");
+        Self { name: format!("on_{}", server.port()), pool, options, ground }
+    }
+
     async fn like(template: &str) -> Self {
         let ground = Ground::get().await;
         let name = ground.copy(template).await;
-        let pool = db::pool(ground.options(&name), 5);
-        Self { name, pool, ground }
+        let options = ground.options(&name);
+        Self { name, pool: db::pool(options.clone(), 5), options, ground }
     }
 
     /// How to connect to it.
     pub(crate) fn options(&self) -> PgConnectOptions {
-        self.ground.options(&self.name)
+        self.options.clone()
     }
 
     /// Runs some statements, of which the first that fails ends the test.

@@ -9,6 +9,7 @@ mod faults;
 mod ground;
 mod program;
 mod refunding;
+mod replicas;
 mod shape;
 mod shop;
 mod wait;

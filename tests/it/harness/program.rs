@@ -97,6 +97,11 @@ impl Program {
         self.signal(Signal::SIGTERM);
     }
 
+    /// Waits for its end, however it comes.
+    pub(crate) async fn end(&mut self) {
+        eventually("a program ends", async || self.guard.try_wait().ok().flatten()).await;
+    }
+
     /// Waits for its end, and gives its exit code.
     pub(crate) async fn exit_code(&mut self) -> i32 {
         let ended = eventually("a program ends", async || self.guard.try_wait().ok().flatten()).await;

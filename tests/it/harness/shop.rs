@@ -2,6 +2,8 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -49,8 +51,19 @@ pub(crate) struct Shop {
     /// The shop's database.
     pub(crate) pool: PgPool,
     pub(crate) database: Database,
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
+    /// What both programs are started with, but for what is each one's own.
+    pub(super) variables: Vec<(String, String)>,
+    /// Each one's way to the database.
+    pub(super) urls: Urls,
     finished: bool,
+}
+
+/// The ways of the programs to their database.
+#[derive(Clone, Debug)]
+pub(super) struct Urls {
+    pub(super) api: String,
+    pub(super) worker: String,
 }
 
 impl Shop {
@@ -69,21 +82,36 @@ impl Shop {
 
     /// One with some settings of its own.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
-        let database = Database::migrated().await;
-        let url = url(&database.options());
-        Self::on(database, &url, settings).await
+        Self::over(Database::migrated().await, settings).await
     }
 
     /// One whose programs reach their database through a proxy, which can be cut.
-    pub(crate) async fn behind_a_proxy() -> (Self, Proxy) {
+    pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> (Self, Proxy) {
         let database = Database::migrated().await;
-        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, database.options().get_port()));
-        let proxy = Proxy::start(server).await.expect("a free port");
-        let url = url(&database.options().host("127.0.0.1").port(proxy.addr().port()));
-        (Self::on(database, &url, &[]).await, proxy)
+        let (proxy, url) = proxy_before(&database).await;
+        (Self::on(database, Urls { api: url.clone(), worker: url }, settings).await, proxy)
     }
 
-    async fn on(database: Database, database_url: &str, settings: &[(&str, &str)]) -> Self {
+    /// One whose worker alone reaches the database through a proxy.
+    pub(crate) async fn with_its_worker_behind_a_proxy(settings: &[(&str, &str)]) -> (Self, Proxy) {
+        let database = Database::migrated().await;
+        let (proxy, worker) = proxy_before(&database).await;
+        let urls = Urls { api: url(&database.options()), worker };
+        (Self::on(database, urls, settings).await, proxy)
+    }
+
+    /// One on a database of which the test has special plans.
+    pub(crate) async fn over(database: Database, settings: &[(&str, &str)]) -> Self {
+        let url = url(&database.options());
+        Self::over_at(database, &url, settings).await
+    }
+
+    /// One whose programs have their own way to the database.
+    pub(crate) async fn over_at(database: Database, url: &str, settings: &[(&str, &str)]) -> Self {
+        Self::on(database, Urls { api: url.to_owned(), worker: url.to_owned() }, settings).await
+    }
+
+    async fn on(database: Database, urls: Urls, settings: &[(&str, &str)]) -> Self {
         let ground = Ground::get().await;
         let http = http();
         let stripe = Simulator::start(SimulatorOptions {
@@ -94,7 +122,6 @@ impl Shop {
         let stripe = stripe.await.expect("the simulator starts");
         let mail = Catcher::start(CatcherOptions::default()).await.expect("the mail catcher starts");
         let mut variables: Vec<(String, String)> = [
-            ("DATABASE_URL", database_url),
             ("DATABASE_MAX_CONNECTIONS", "5"),
             ("JWT_SECRET", JWT_SECRET),
             ("STRIPE_API_BASE", &stripe.base_url()),
@@ -113,15 +140,15 @@ impl Shop {
             variables.retain(|(other, _)| other != name);
             variables.push(own((name, value)));
         }
-        let start = |name: &'static str| {
-            let log = format!("kassa-tests-{}-{}-{name}.log", std::process::id(), database.name);
-            let (variables, http) = (&variables, &http);
-            async move { Program::start(name, ground.programs(), variables, std::env::temp_dir().join(log), http).await }
+        let start = async |name: &'static str, url: &str| {
+            let variables = with_database(&variables, url);
+            Program::start(name, ground.programs(), &variables, log_of(name, &database), &http).await
         };
-        let (api, worker) = tokio::join!(start("kassa-api"), start("kassa-worker"));
+        let (api, worker) = tokio::join!(start("kassa-api", &urls.api), start("kassa-worker", &urls.worker));
         let target = format!("http://{}/webhooks/stripe", api.api).parse().expect("a URL");
         stripe.set_webhook_target(Some(target));
-        Self { api, worker, stripe, mail, pool: database.pool.clone(), database, http, finished: false }
+        let pool = database.pool.clone();
+        Self { api, worker, stripe, mail, pool, database, http, variables, urls, finished: false }
     }
 
     /// Somebody without an account.
@@ -251,6 +278,25 @@ impl Drop for Shop {
     fn drop(&mut self) {
         assert!(self.finished || std::thread::panicking(), "a test has to end with `shop.finish().await`");
     }
+}
+
+async fn proxy_before(database: &Database) -> (Proxy, String) {
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, database.options().get_port()));
+    let proxy = Proxy::start(server).await.expect("a free port");
+    let url = url(&database.options().host("127.0.0.1").port(proxy.addr().port()));
+    (proxy, url)
+}
+
+/// What a program is started with.
+pub(super) fn with_database(variables: &[(String, String)], url: &str) -> Vec<(String, String)> {
+    [own(("DATABASE_URL", url))].into_iter().chain(variables.iter().cloned()).collect()
+}
+
+/// Where a program logs to: a file for each start.
+pub(super) fn log_of(name: &str, database: &Database) -> PathBuf {
+    static STARTS: AtomicU32 = AtomicU32::new(0);
+    let start = STARTS.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("kassa-tests-{}-{}-{start}-{name}.log", std::process::id(), database.name))
 }
 
 fn own((name, value): (&str, &str)) -> (String, String) {

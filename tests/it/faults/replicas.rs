@@ -1,0 +1,67 @@
+//! Row 11: several of each program, and programs of several versions, over one database.
+
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::harness::{Database, Shop};
+
+#[tokio::test]
+async fn two_apis_and_two_workers_sell_each_unit_once() {
+    let shop = Shop::start().await;
+    let (other_api, _other_worker) = tokio::join!(shop.another_api(), shop.another_worker());
+    let product = shop.product(500, 30).await;
+    let crowd = shop.crowd(40).await;
+    let bought = crowd.iter().enumerate().map(async |(n, shopper)| {
+        let shopper = if n % 2 == 0 { shopper.clone() } else { shopper.at(&other_api) };
+        shopper.put_in_cart(&product, 1).await;
+        let reply = shopper.check_out_under("k").await;
+        if reply.status == 409 {
+            return 0;
+        }
+        let order = reply.expect(201);
+        // The same key at the other API is the same order.
+        let again = if n % 2 == 0 { shopper.at(&other_api) } else { crowd[n].clone() };
+        assert_eq!(again.check_out_under("k").await.expect(201)["id"], order["id"]);
+        shop.pay(&shopper, &order).await;
+        1
+    });
+    let bought: usize = join_all(bought).await.into_iter().sum();
+    assert_eq!(bought, 30);
+    shop.settle().await;
+    assert_eq!(shop.stock(&product).await, (0, 0));
+    let by_worker = "SELECT count(*) FROM jobs WHERE crashes > 0 OR failures > 0";
+    assert_eq!(shop.count(by_worker).await, 0, "no job of a worker that renewed its lease was run twice");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn one_of_two_programs_that_migrate_at_once_waits_for_the_other() {
+    let empty = Database::empty().await;
+    // The first one to come is held by a transaction of the test's in the middle of its work.
+    let migrations = join_all((0..4).map(|_| empty.kassa(&["migrate"]))).await;
+    for ended in migrations {
+        assert_eq!(ended.code, 0, "{ended:?}");
+    }
+    let shops = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM shop").fetch_one(&empty.pool).await;
+    assert_eq!(shops.expect("it is migrated"), 1);
+}
+
+#[tokio::test]
+async fn a_program_runs_on_a_newer_schema() {
+    let database = Database::migrated().await;
+    database
+        .run(
+            "ALTER TABLE orders ADD COLUMN of_tomorrow text; ALTER TABLE jobs ADD COLUMN of_tomorrow integer DEFAULT 7;
+             CREATE TABLE of_tomorrow (id uuid);
+             INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             VALUES (99990101000000, 'of tomorrow', true, '', 0)",
+        )
+        .await;
+    let shop = Shop::over(database, &[]).await;
+    let product = shop.product(500, 3).await;
+    let shopper = shop.shopper().await;
+    let order = shop.paid_order(&shopper, &product, 1).await;
+    shop.admin().await.refund(&order, &json!({})).await.expect(202);
+    shopper.wait_for(&order, "refunded").await;
+    shop.finish().await;
+}
