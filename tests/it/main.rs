@@ -15,6 +15,7 @@ mod mails;
 mod metrics;
 mod misfits;
 mod orders;
+mod peers;
 mod problems;
 mod products;
 mod purchase;
