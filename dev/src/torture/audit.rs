@@ -73,7 +73,7 @@ fn check_order(
             if payments.len() != 1 || received != order.total {
                 tell(format!("{} payments of {received} in all at Stripe, not one of {}", payments.len(), order.total));
             }
-            if (order.status == "refunded") != (back == received) {
+            if received > 0 && (order.status == "refunded") != (back == received) {
                 tell(format!("{back} of {received} went back at Stripe"));
             }
             if order.refunded_total != back {
@@ -217,7 +217,10 @@ mod tests {
         });
         assert!(marked[0].contains("second payment"), "{marked:?}");
         assert_eq!(found(|_, stripe| stripe.intents[0].received = 400).len(), 1, "too little");
-        assert_eq!(found(|_, stripe| stripe.intents[0].status = "canceled".into()).len(), 1, "not paid");
+        let unpaid = found(|_, stripe| stripe.intents[0].status = "canceled".into());
+        assert!(unpaid[0].contains("0 payments of 0"), "{unpaid:?}");
+        assert!(unpaid[1].contains("refunded_total is 200, but 0"), "{unpaid:?}");
+        assert_eq!(unpaid.len(), 2, "{unpaid:?}");
         let charged = found(|_, stripe| {
             (stripe.intents[1].status, stripe.intents[1].received) = ("succeeded".into(), 500);
         });
