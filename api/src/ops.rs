@@ -45,14 +45,24 @@ pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
-/// Requests can be answered: the database is there, its schema is one that this program knows, its currency the right one.
+/// Requests can be answered: the database is there, its schema is one that this program knows, its currency the right one, and the clock
+/// good enough to judge tokens and signatures by.
 pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1);
     if !app.gate.is_open() {
         return Err(not_ready("The database has not been prepared yet."));
     }
-    match tokio::time::timeout(READY_TIMEOUT, db::check(&app.pool, app.config.currency)).await {
-        Ok(Ok(())) => Ok(Json(Health { status: "ready" })),
+    let checked = async {
+        db::check(&app.pool, app.config.currency).await?;
+        Ok::<_, db::SchemaError>(db::clock_error(&app.pool, app.clock).await?)
+    };
+    match tokio::time::timeout(READY_TIMEOUT, checked).await {
+        Ok(Ok(None)) => Ok(Json(Health { status: "ready" })),
+        Ok(Ok(Some(off))) => {
+            let off = off.num_seconds();
+            tracing::error!(seconds = off, "this machine's clock is not the database's");
+            Err(not_ready("This machine's clock is off: tokens and webhooks would be judged wrongly. Set it right."))
+        }
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
             Err(not_ready("The database can't be used now."))

@@ -2,13 +2,14 @@
 
 use std::{error::Error, time::Duration};
 
+use chrono::TimeDelta;
 use sqlx::{
     PgPool,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::money::Currency;
+use crate::{clock::Clock, money::Currency};
 
 /// How long a caller waits for a free connection before it is told that the shop is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -129,6 +130,27 @@ pub async fn check(pool: &PgPool, currency: Currency) -> Result<(), SchemaError>
         Some(found) => Err(SchemaError::OtherCurrency { found, configured: currency }),
         None => Err(SchemaError::NotMigrated),
     }
+}
+
+/// From how far on a clock is wrong enough to be told of: the ages of tokens and signatures are judged by it.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(30);
+
+/// How far a clock is from the database's, by which all due times go, if that is too far; negative where it is late.
+///
+/// # Errors
+/// The database's.
+pub async fn clock_error(pool: &PgPool, clock: Clock) -> sqlx::Result<Option<TimeDelta>> {
+    let before = clock.now();
+    let theirs = sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(pool).await?;
+    let after = clock.now();
+    let off = if theirs < before {
+        before - theirs
+    } else if theirs > after {
+        after - theirs
+    } else {
+        TimeDelta::zero()
+    };
+    Ok((off.abs().to_std().unwrap_or_default() >= CLOCK_TOLERANCE).then_some(off))
 }
 
 /// Whether the same transaction may well succeed when it is run again: a deadlock or a serialization failure.

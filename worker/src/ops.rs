@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use common::{db, money::Currency};
+use common::{clock::Clock, db, money::Currency};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use sqlx::PgPool;
@@ -56,11 +56,21 @@ async fn render(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
 }
 
-/// Jobs can be run: the database is there, its schema and its currency are right, and new jobs are heard of as they come.
+/// Jobs can be run: the database is there, its schema and its currency are right, and new jobs are heard of as they come. All due times
+/// go by the database's clock: one of this machine's that is off does no harm here, but is told of.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    match tokio::time::timeout(READY_TIMEOUT, db::check(&shared.pool, shared.currency)).await {
-        Ok(Ok(())) if shared.listening.is_on() => Json(json!({ "status": "ready" })).into_response(),
-        Ok(Ok(())) => not_ready("New jobs are not heard of; they are looked for each second."),
+    let checked = async {
+        db::check(&shared.pool, shared.currency).await?;
+        Ok::<_, db::SchemaError>(db::clock_error(&shared.pool, Clock::System).await?)
+    };
+    match tokio::time::timeout(READY_TIMEOUT, checked).await {
+        Ok(Ok(None)) if shared.listening.is_on() => Json(json!({ "status": "ready" })).into_response(),
+        Ok(Ok(Some(off))) if shared.listening.is_on() => {
+            let off = off.num_seconds();
+            tracing::error!(seconds = off, "this machine's clock is not the database's");
+            Json(json!({ "status": "ready", "clock_off_by_seconds": off })).into_response()
+        }
+        Ok(Ok(_)) => not_ready("New jobs are not heard of; they are looked for each second."),
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
             not_ready("The database can't be used now.")

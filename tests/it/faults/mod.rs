@@ -2,6 +2,8 @@
 //! and every invariant holds.
 
 mod api;
+mod clocks;
+mod files;
 mod matrix;
 mod place;
 mod poison;

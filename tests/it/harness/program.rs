@@ -31,17 +31,18 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts it on free ports, and waits until it is ready.
+    /// Starts it on free ports, and waits until it is well by this probe.
     pub(super) async fn start(
         name: &'static str,
         programs: &Path,
         variables: &[(String, String)],
         log: PathBuf,
         http: &reqwest::Client,
+        probe: &str,
     ) -> Self {
         for _ in 0..STARTS {
             let mut started = Self::spawn(name, programs, variables, log.clone());
-            let url = format!("http://{}/health/ready", started.operations);
+            let url = format!("http://{}/health/{probe}", started.operations);
             let ready = eventually("a program is ready", async || match http.get(&url).send().await {
                 Ok(answer) if answer.status() == 200 => Some(true),
                 _ if started.is_alive() => None,
@@ -90,6 +91,13 @@ impl Program {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         dev::process::send(self.pid, signal);
+    }
+
+    /// Lets it open so many files at most, from now on (prlimit(1), of util-linux).
+    pub(crate) fn limit_files(&self, most: u32) {
+        let limited =
+            Command::new("prlimit").arg(format!("--pid={}", self.pid)).arg(format!("--nofile={most}")).status();
+        assert!(limited.expect("util-linux is there").success());
     }
 
     /// Asks it to end, as an operator does.

@@ -11,22 +11,33 @@ use super::{
 impl Shop {
     /// Another worker of this shop, with its own way to the database.
     pub(crate) async fn another_worker(&self) -> Program {
-        self.start_another("kassa-worker", &self.urls.worker).await
+        self.another_worker_with(&[]).await
+    }
+
+    /// Another worker, with some variables of its own.
+    pub(crate) async fn another_worker_with(&self, own: &[(&str, String)]) -> Program {
+        self.start_another("kassa-worker", &self.urls.worker, own, "ready").await
     }
 
     /// Another API of this shop. Stripe and the harness know the first one only.
     pub(crate) async fn another_api(&self) -> Program {
-        self.start_another("kassa-api", &self.urls.api).await
+        self.start_another("kassa-api", &self.urls.api, &[], "ready").await
+    }
+
+    /// Another API, with some variables of its own that may keep it from being ready.
+    pub(crate) async fn another_api_with(&self, own: &[(&str, String)]) -> Program {
+        self.start_another("kassa-api", &self.urls.api, own, "live").await
     }
 
     /// Another worker, which goes to the database directly.
     pub(crate) async fn worker_beside_the_proxy(&self) -> Program {
-        self.start_another("kassa-worker", &super::url(&self.database.options())).await
+        self.start_another("kassa-worker", &super::url(&self.database.options()), &[], "ready").await
     }
 
-    async fn start_another(&self, name: &'static str, url: &str) -> Program {
-        let (ground, variables) = (Ground::get().await, with_database(&self.variables, url));
-        Program::start(name, ground.programs(), &variables, log_of(name, &self.database), &self.http).await
+    async fn start_another(&self, name: &'static str, url: &str, own: &[(&str, String)], probe: &str) -> Program {
+        let (ground, mut variables) = (Ground::get().await, with_database(&self.variables, url));
+        variables.extend(own.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        Program::start(name, ground.programs(), &variables, log_of(name, &self.database), &self.http, probe).await
     }
 
     /// Kills the worker as the system does when memory runs out: it can do nothing about it.
@@ -45,6 +56,11 @@ impl Shop {
         self.api.signal(Signal::SIGKILL);
         self.api.end().await;
         self.api = self.another_api().await;
+        self.stripe_tells_the_api();
+    }
+
+    /// Has Stripe send its events to the API, which may be another one than before.
+    pub(crate) fn stripe_tells_the_api(&self) {
         let target = format!("http://{}/webhooks/stripe", self.api.api).parse().expect("a URL");
         self.stripe.set_webhook_target(Some(target));
     }

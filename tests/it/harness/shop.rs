@@ -142,13 +142,13 @@ impl Shop {
         }
         let start = async |name: &'static str, url: &str| {
             let variables = with_database(&variables, url);
-            Program::start(name, ground.programs(), &variables, log_of(name, &database), &http).await
+            Program::start(name, ground.programs(), &variables, log_of(name, &database), &http, "ready").await
         };
         let (api, worker) = tokio::join!(start("kassa-api", &urls.api), start("kassa-worker", &urls.worker));
-        let target = format!("http://{}/webhooks/stripe", api.api).parse().expect("a URL");
-        stripe.set_webhook_target(Some(target));
         let pool = database.pool.clone();
-        Self { api, worker, stripe, mail, pool, database, http, variables, urls, finished: false }
+        let shop = Self { api, worker, stripe, mail, pool, database, http, variables, urls, finished: false };
+        shop.stripe_tells_the_api();
+        shop
     }
 
     /// Somebody without an account.
