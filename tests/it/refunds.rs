@@ -201,32 +201,6 @@ async fn a_partial_refund_that_fails_lowers_the_total_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn one_refund_is_made_however_often_stripe_is_asked_for_it() {
-    let answers = [
-        ("a saved error", json!({ "at": "before", "answer": { "kind": "status", "status": 500, "saved": true } })),
-        ("a lost reply", json!({ "at": "after", "answer": { "kind": "reset" } })),
-        (
-            "a saved error over a refund that was made",
-            json!({ "at": "after", "answer": { "kind": "status", "status": 500, "saved": true } }),
-        ),
-        ("half an answer", json!({ "at": "after", "answer": { "kind": "truncated" } })),
-    ];
-    let (shop, admin, shopper, product, _) = paid(&[], 1).await;
-    for (name, mut fault) in answers {
-        let order = shop.paid_order(&shopper, &product, 1).await;
-        fault["method"] = json!("POST");
-        fault["path"] = json!("/v1/refunds");
-        fault["times"] = json!(1);
-        shop.inject(&fault).await;
-        admin.refund(&order, &json!({})).await.expect(202);
-        assert_eq!(shopper.wait_for(&order, "refunded").await["refunded_total"], 500, "{name}");
-        assert_eq!(shop.refunds_at_stripe(&order).await.len(), 1, "{name}");
-        assert_eq!(admin.inspect(&order).await["refunds"].as_array().map(Vec::len), Some(1), "{name}");
-    }
-    shop.finish().await;
-}
-
-#[tokio::test]
 async fn a_refund_whose_key_stripe_may_have_forgotten_is_looked_for_before_it_is_made_again() {
     let (shop, admin, shopper, _, order) = paid(&[], 1).await;
     // Stripe makes it, nobody hears of it, and a day goes by in which the events are lost as well.

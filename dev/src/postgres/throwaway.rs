@@ -28,7 +28,7 @@ impl Throwaway {
     /// # Errors
     /// When there are no programs, or the server doesn't start; says what to do.
     pub async fn start() -> Result<Self, PostgresError> {
-        Self::make(Kind::Throwaway, None, None).await
+        Self::make(Kind::Throwaway, Folder::create().await?, None, None).await
     }
 
     /// One that loses nothing at [`Throwaway::crash`]. Takes `port`, or another one near it: a port from which the system takes
@@ -37,12 +37,19 @@ impl Throwaway {
     /// # Errors
     /// As for [`Throwaway::start`].
     pub async fn start_victim(port: u16, log: &Path) -> Result<Self, PostgresError> {
-        Self::make(Kind::Victim, Some(port), Some(log)).await
+        Self::make(Kind::Victim, Folder::create().await?, Some(port), Some(log)).await
     }
 
-    async fn make(kind: Kind, port: Option<u16>, log: Option<&Path>) -> Result<Self, PostgresError> {
+    /// The same in a folder below `base`, whose disk may be one that fills up. The server's user must reach it.
+    ///
+    /// # Errors
+    /// As for [`Throwaway::start`].
+    pub async fn start_victim_in(base: &Path, port: u16, log: &Path) -> Result<Self, PostgresError> {
+        Self::make(Kind::Victim, Folder::create_in(base)?, Some(port), Some(log)).await
+    }
+
+    async fn make(kind: Kind, folder: Folder, port: Option<u16>, log: Option<&Path>) -> Result<Self, PostgresError> {
         sweep().await;
-        let folder = Folder::create().await?;
         let own = folder.0.join("server.log");
         let cluster = Cluster::start(&folder.0, kind, port, log.unwrap_or(&own)).await?;
         Ok(Self { cluster, folder })
@@ -108,7 +115,12 @@ impl Folder {
             }
             base = other;
         }
+        Self::create_in(&base)
+    }
+
+    fn create_in(base: &Path) -> Result<Self, PostgresError> {
         let folder = Self(base.join(format!("{PREFIX}{}", uuid::Uuid::new_v4().simple())));
+        let owner = Owner::of(&folder.0)?;
         owner.make_private(&folder.0).map_err(doing(format!("making {}", folder.0.display())))?;
         let keeper = serde_json::to_string(&Identity::own()).expect("an identity is plain data");
         write_private(&folder.0.join(KEEPER), &keeper).map_err(doing("noting the keeper"))?;

@@ -90,8 +90,9 @@ impl Admin {
             Act::Dashboard => {
                 let (intent, part) = (text(&order["payment"]["intent_id"]), (total / 4).to_string());
                 let form = [("payment_intent", intent), ("amount", part.as_str())];
-                self.stripe.post_form("/v1/refunds", &form).await?.expect(&[200, 400])?;
-                self.tally.count("refund: in the dashboard");
+                // Whoever sees the dashboard fail leaves it at that: what Stripe has made of it, the shop has to find out.
+                let made = self.stripe.post_form("/v1/refunds", &form).await.is_ok_and(|reply| reply.status == 200);
+                self.tally.count(if made { "refund: in the dashboard" } else { "refund: in the dashboard, failed" });
                 Ok(())
             }
         }

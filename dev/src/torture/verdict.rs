@@ -23,6 +23,12 @@ pub(super) async fn reach(ground: &Ground, units: u32, tally: &Tally, report: &m
     report.drained_after = began.elapsed();
     step.done("drained");
 
+    // Events that Stripe takes for delivered are told of by nothing else.
+    let step = Step::begin("reconciling with Stripe");
+    report.reconciled = Some(reconcile(ground, &mut report.violations).await?);
+    report.left = drain(ground, tally).await?;
+    step.done("reconciled with Stripe");
+
     let step = Step::begin("checking the books");
     let verified = ground.try_to_operate(&["verify"], "").await?;
     if !verified.status.success() {
@@ -46,6 +52,16 @@ pub(super) async fn reach(ground: &Ground, units: u32, tally: &Tally, report: &m
     report.dead = dead(&mut database).await?;
     step.done("checked the books");
     Ok(())
+}
+
+/// Runs the comparison as an operator does, and gives what it sums up. What it has to leave is a violation.
+async fn reconcile(ground: &Ground, violations: &mut Vec<String>) -> Result<String> {
+    let compared = ground.try_to_operate(&["reconcile"], "").await?;
+    let (out, told) = (String::from_utf8_lossy(&compared.stdout), String::from_utf8_lossy(&compared.stderr));
+    if !compared.status.success() {
+        violations.push(format!("`kassa reconcile`: {}{}", out.trim(), told.trim()));
+    }
+    Ok(out.trim().lines().last().unwrap_or_default().to_owned())
 }
 
 /// Jobs that were given up.

@@ -1,9 +1,14 @@
-//! Row 15: a process that may open no more files.
+//! Row 15: a process that may open no more files, and a disk that is full.
 
+use std::{fs::File, io::Write as _, path::Path};
+
+use dev::postgres::Throwaway;
 use futures::future::join_all;
+use serde_json::json;
+use sqlx::Executor as _;
 use tokio::net::TcpStream;
 
-use crate::harness::{Shop, eventually};
+use crate::harness::{Database, Shop, eventually};
 
 #[tokio::test]
 async fn an_api_out_of_file_descriptors_goes_on_once_it_has_some_again() {
@@ -38,4 +43,62 @@ async fn a_worker_with_sixty_four_file_descriptors_does_its_work() {
     shop.settle().await;
     assert_eq!(shop.stock(&product).await, (20, 20));
     shop.finish().await;
+}
+
+/// Writes to a file until nothing more fits.
+fn fill(path: &Path) {
+    let mut file = File::create(path).expect("the disk has room for a file");
+    for size in [1 << 20, 1 << 12, 1] {
+        let block = vec![7; size];
+        while file.write_all(&block).is_ok() {}
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a small disk in KASSA_SMALL_DISK: see tests/recorded/disk-full"]
+async fn a_database_whose_disk_is_full_is_away_until_it_has_room_again() {
+    let disk = std::env::var("KASSA_SMALL_DISK").expect("KASSA_SMALL_DISK names a folder on a small disk");
+    let (disk, log) = (Path::new(&disk), std::env::temp_dir().join("kassa-tests-disk-full.log"));
+    let mut server = Throwaway::start_victim_in(disk, 23_600, &log).await.expect("there is Postgres");
+    let shop = Shop::over(Database::migrated_on(&server).await, &[("JOB_LEASE_SECONDS", "2")]).await;
+    let product = shop.product(500, 100).await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.settle().await;
+
+    let ballast = disk.join("ballast");
+    fill(&ballast);
+    // What still fits into the log's last segments is taken; after that nothing is.
+    let refused = eventually("nothing fits any more", async || {
+        let _none_to_switch_to = shop.pool.execute("SELECT pg_switch_wal()").await;
+        let reply = shopper.put_in_cart(&product, 1).await;
+        (reply.status != 201 && reply.status != 409).then_some(reply)
+    })
+    .await;
+    refused.problem(503, "unavailable");
+    println!("a full disk: 503, and in the server's log:");
+    let said = std::fs::read_to_string(&log).expect("it logs");
+    let full = said.lines().filter(|line| line.contains("No space left")).take(3);
+    full.for_each(|line| println!("  {line}"));
+    assert!(said.contains("No space left"), "the disk is full");
+    shop.confirm(&order, "pm_card_visa").await.expect(200); // the event can't be stored
+    let event = json!({ "payload": { "id": "evt_1", "type": "a.b" } });
+    assert_eq!(shop.control().post("/webhooks/send", &event).await.expect(200)["outcomes"][0], 503);
+    assert_eq!(shop.visitor().get("/health/live").await.status, 200);
+
+    std::fs::remove_file(&ballast).expect("it is there");
+    server.crash().await.expect("it starts again"); // it may have given up by itself
+    eventually("all are ready again", async || {
+        let [api, worker] = shop.operations();
+        let ready = (api.get("/health/ready").await.status, worker.get("/health/ready").await.status);
+        (ready == (200, 200)).then_some(())
+    })
+    .await;
+    shopper.wait_for(&order, "paid").await;
+    shop.settle().await;
+    let lines = shop.count("SELECT coalesce(sum(quantity), 0)::bigint FROM cart_items").await;
+    println!("room again: the order is paid, {lines} units lie in the cart, and every invariant holds");
+    assert_eq!(shop.stock(&product).await.0, 99);
+    drop(shop.close().await);
+    server.stop().await;
 }

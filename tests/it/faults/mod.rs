@@ -10,6 +10,8 @@ mod poison;
 mod postgres;
 mod replicas;
 mod sale;
+mod smtp;
 mod step;
+mod stripe;
 mod wakeups;
 mod worker;

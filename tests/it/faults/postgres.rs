@@ -169,3 +169,31 @@ async fn a_request_whose_connection_is_ended_by_the_server_is_told_to_come_again
     assert_eq!(shop.count("SELECT count(*) FROM orders").await, 1);
     shop.finish().await;
 }
+
+/// As long as a fail-over of a managed Postgres takes at the worst.
+#[cfg(feature = "faults")]
+#[tokio::test]
+async fn a_database_that_is_down_for_two_minutes_is_gone_on_with_by_itself() {
+    const OUTAGE: Duration = Duration::from_secs(120);
+    let (shop, proxy) = Shop::behind_a_proxy(&[]).await;
+    let product = shop.product(500, 5).await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.settle().await;
+    proxy.cut().await;
+    shop.confirm(&order, "pm_card_visa").await.expect(200); // Stripe can't tell of it
+    let began = Instant::now();
+    while began.elapsed() < OUTAGE {
+        assert_eq!(health(&shop).await, [(200, 503); 3]);
+        shopper.put_in_cart(&product, 1).await.problem(503, "unavailable");
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    proxy.restore().await.expect("the port is still free");
+    let back = Instant::now();
+    is_ready_again(&shop).await;
+    shopper.wait_for(&order, "paid").await;
+    shop.settle().await;
+    assert!(back.elapsed() < Duration::from_secs(60), "{:?}", back.elapsed());
+    assert_eq!(shop.stock(&product).await, (4, 4));
+    shop.finish().await;
+}

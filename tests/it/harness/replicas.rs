@@ -55,6 +55,11 @@ impl Shop {
     pub(crate) async fn kill_and_restart_api(&mut self) {
         self.api.signal(Signal::SIGKILL);
         self.api.end().await;
+        self.restart_api().await;
+    }
+
+    /// Starts an API in the place of the one that has ended, and has Stripe told of it.
+    pub(crate) async fn restart_api(&mut self) {
         self.api = self.another_api().await;
         self.stripe_tells_the_api();
     }

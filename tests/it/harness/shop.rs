@@ -28,7 +28,7 @@ use super::{
     database::{Database, url},
     ground::Ground,
     program::Program,
-    wait::eventually,
+    wait::{eventually, with_defaults},
 };
 
 /// Everybody's.
@@ -37,6 +37,15 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) const JWT_SECRET: &str = "a-secret-of-the-tests-that-is-long-enough";
 /// What the simulator signs events with; the API also takes [`Shop::OLD_WEBHOOK_SECRET`].
 pub(crate) const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
+
+/// What tests shorten.
+const TIMES: [&str; 5] = [
+    "JOB_LEASE_SECONDS",
+    "JOB_BACKOFF_SECONDS",
+    "JOB_BACKOFF_CAP_SECONDS",
+    "STRIPE_TIMEOUT_SECONDS",
+    "SMTP_TIMEOUT_SECONDS",
+];
 
 /// API and worker as processes, with all that they need. Every test ends with [`Shop::finish`]: one that forgets it fails.
 #[derive(Debug)]
@@ -139,6 +148,9 @@ impl Shop {
         for &(name, value) in settings {
             variables.retain(|(other, _)| other != name);
             variables.push(own((name, value)));
+        }
+        if with_defaults() {
+            variables.retain(|(name, _)| !TIMES.contains(&name.as_str()));
         }
         let start = async |name: &'static str, url: &str| {
             let variables = with_database(&variables, url);
