@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use chrono::TimeDelta;
 use sqlx::{
-    PgPool,
+    PgPool, Postgres, Transaction,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -32,6 +32,32 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.options(SESSION))
+}
+
+/// Begins a transaction, as every one has to begin. A request may be given up while it waits for `BEGIN` to be answered: its client has
+/// gone, or its time is over. sqlx (0.8.6, `PgTransactionManager::begin`) does not know of the transaction then, and puts the connection
+/// back as if it were free: whoever gets it next works in somebody else's transaction, and what they write is never committed. Here
+/// the beginning comes to its end whoever waits, and what nobody waits for is rolled back.
+///
+/// # Errors
+/// The database's.
+pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    begin_as(pool, "BEGIN").await
+}
+
+/// Begins a transaction that only reads, and sees all of it as it was at one moment; see [`begin`].
+///
+/// # Errors
+/// The database's.
+pub async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    begin_as(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+}
+
+async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
 /// Why a database can't be used as it is.

@@ -3,6 +3,8 @@
 
 use sqlx::PgPool;
 
+use crate::db;
+
 /// A row that breaks an invariant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -52,7 +54,7 @@ macro_rules! check {
 /// The database's.
 #[expect(clippy::too_many_lines, reason = "one check after the other, to be read as a list")]
 pub async fn verify(pool: &PgPool) -> sqlx::Result<Report> {
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut tx = db::begin_snapshot(pool).await?;
     let mut report = Report::default();
 
     check!(

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::{Email, HashError, NewPassword, Passwords, Role, store};
-use crate::id::UserId;
+use crate::{db, id::UserId};
 
 /// What [`create_admin`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub async fn create_admin(
     password: NewPassword,
 ) -> Result<AdminCreated, CreateAdminError> {
     let hash = passwords.hash(password, vec![email.as_str().to_owned()]).await?;
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let created = match store::insert_user(&mut tx, email, &hash, None, Role::Admin).await? {
         Some((user, _)) => AdminCreated::New(user.id),
         None => AdminCreated::TakenOver(store::take_over_as_admin(&mut tx, email, &hash).await?),

@@ -2,6 +2,8 @@
 
 use sqlx::PgPool;
 
+use crate::db;
+
 use super::{Accounts, Email, HashError, NewPassword, PersonName, Role, Session, store};
 
 /// What an account is made of. Its role is not: everybody starts as a customer.
@@ -40,7 +42,7 @@ impl Accounts {
         let personal = personal.into_iter().flatten().map(str::to_owned).collect();
         let hash = self.passwords.hash(password, personal).await?; // no connection is held meanwhile
 
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let inserted = store::insert_user(&mut tx, &email, &hash, name.as_ref(), Role::Customer).await?;
         let (user, version) = inserted.ok_or(RegisterError::EmailTaken)?;
         let session = self.open_session(&mut tx, user, version).await?.ok_or(sqlx::Error::RowNotFound)?;

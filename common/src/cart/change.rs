@@ -4,6 +4,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
+    db,
     id::{CartItemId, ProductId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
     inventory::Line,
@@ -65,7 +66,7 @@ pub async fn add(
     quantity: Quantity,
     key: Option<&KeyedRequest>,
 ) -> Result<bool, ChangeError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     if let Some(key) = key
         && let Claim::Replay(_) = key.claim(&mut tx, user).await?
     {
@@ -107,7 +108,7 @@ pub async fn set_quantity(
     item: CartItemId,
     quantity: Quantity,
 ) -> Result<(), ChangeError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let product = sqlx::query_scalar!(
         r#"UPDATE cart_items SET quantity = $3, updated_at = now() WHERE id = $1 AND user_id = $2
            RETURNING product_id AS "product_id: ProductId""#,

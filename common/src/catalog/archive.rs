@@ -11,7 +11,7 @@ use crate::{db, id::ProductId};
 /// When there is none, or it is not the version that is to be archived; or the database's.
 pub async fn archive(pool: &PgPool, id: ProductId, precondition: &Precondition) -> Result<(), EditError> {
     db::retrying(|| async {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let product = store::lock(&mut tx, id).await?.ok_or(EditError::NotFound)?;
         precondition.check(&product)?;
         store::archive(&mut tx, id).await?;

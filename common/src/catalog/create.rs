@@ -81,7 +81,7 @@ async fn create_once(
     new: &NewProduct,
     key: Option<&KeyedRequest>,
 ) -> Result<Created, CreateError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     if let Some(key) = key
         && let Claim::Replay(made) = key.claim(&mut tx, actor).await?
     {

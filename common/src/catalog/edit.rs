@@ -105,7 +105,7 @@ async fn edit_once(
     edit: &ProductEdit,
     precondition: &Precondition,
 ) -> Result<Product, EditError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let old = store::lock(&mut tx, id).await?.ok_or(EditError::NotFound)?;
     let new = apply(&old, edit);
     check(&old, &new, precondition)?;

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
+    db,
     id::{OrderId, OrderItemId},
     jobs::{CompleteError, Lease},
     order::{self, Status, timeline},
@@ -21,7 +22,7 @@ use crate::{
 /// # Errors
 /// The database's, or that another worker has the job.
 pub async fn decrement(pool: &PgPool, lease: &Lease, id: OrderId) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     if let Some(order) = order::lock(&mut tx, id).await?
         && order.status == Status::Paid
     {

@@ -4,7 +4,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use super::{death, list::State};
-use crate::id::JobId;
+use crate::{db, id::JobId};
 
 /// What became of a job that was to be run again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub enum RetryError {
 /// # Errors
 /// See [`RetryError`].
 pub async fn retry(pool: &PgPool, id: JobId) -> Result<Retried, RetryError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let job = sqlx::query!(
         r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
         id.0

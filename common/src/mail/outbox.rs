@@ -7,6 +7,7 @@ use sqlx::{PgConnection, PgPool};
 use super::Kind;
 use crate::{
     actor::Actor,
+    db,
     id::{EmailId, OrderId},
     jobs::{self, CompleteError, Lease, SendEmail},
     money::Money,
@@ -131,7 +132,7 @@ pub async fn attempted(pool: &PgPool, id: EmailId, error: &str) -> sqlx::Result<
 /// # Errors
 /// The database's, or that another worker has the job.
 pub async fn withdraw(pool: &PgPool, lease: &Lease, mail: &Outgoing) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     sqlx::query!("UPDATE emails SET status = 'withdrawn' WHERE id = $1 AND status = 'pending'", mail.id.0)
         .execute(&mut *tx)
         .await?;
@@ -169,7 +170,7 @@ pub async fn sent(
     subject: &str,
     message_id: &str,
 ) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     sqlx::query!(
         "UPDATE emails SET status = 'sent', sent_at = now(), attempts = attempts + 1, error = NULL, subject = $2, message_id = $3
          WHERE id = $1 AND status = 'pending'",

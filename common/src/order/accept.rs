@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Event, Next, Order, Shortfall, Status, advance::advance, shortfall::shortfalls, store, timeline};
 use crate::{
     actor::Actor,
-    db::{AsDatabaseError, retrying},
+    db::{self, AsDatabaseError, retrying},
     id::{OrderId, UserId},
     inventory, payment,
 };
@@ -50,7 +50,7 @@ impl AsDatabaseError for AcceptError {
 /// See [`AcceptError`].
 pub async fn accept(pool: &PgPool, admin: UserId, id: OrderId) -> Result<(), AcceptError> {
     retrying(|| async {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let mut order = store::lock(&mut tx, id).await?.ok_or(AcceptError::NotFound)?;
         if order.status.next(Event::Accept) == Next::Refused {
             return Err(AcceptError::NotInReview(order.status));

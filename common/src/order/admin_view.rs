@@ -6,6 +6,7 @@ use sqlx::PgPool;
 
 use super::{CancelReason, OrderView, view::view_by};
 use crate::{
+    db,
     id::{DisputeId, OrderId, RefundId, UserId},
     money::Money,
     payment::{DisputeStatus, RefundOrigin, RefundStatus},
@@ -87,7 +88,7 @@ pub struct DisputeView {
 /// # Errors
 /// The database's.
 pub async fn admin_view(pool: &PgPool, id: OrderId, key: &str) -> sqlx::Result<Option<AdminOrderView>> {
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut tx = db::begin_snapshot(pool).await?;
     let Some(row) = sqlx::query!(
         r#"SELECT u.id AS "user_id: UserId", u.email::text AS "email!", u.name, o.review_reason,
                   o.cancel_reason AS "cancel_reason: CancelReason"

@@ -4,6 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Order, Status, Unfulfillable, dispute::book_dispute, intent::book_intent, refund::book_refund, store};
 use crate::{
+    db,
     id::OrderId,
     jobs::{CompleteError, Lease},
     payment::{DisputeReport, IntentReport, RefundReport, Seen},
@@ -72,7 +73,7 @@ pub async fn apply(
     source: Source<'_>,
     policy: Unfulfillable,
 ) -> Result<Applied, CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let order = match book(&mut tx, id, news, source, policy).await? {
         Booked::Order(order) => order,
         Booked::Not(why) => return Ok(why),

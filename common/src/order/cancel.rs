@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
-    db::{AsDatabaseError, retrying},
+    db::{self, AsDatabaseError, retrying},
     id::{OrderId, UserId},
     jobs::{CompleteError, Lease},
 };
@@ -43,7 +43,7 @@ impl AsDatabaseError for CancelError {
 /// See [`CancelError`].
 pub async fn cancel(pool: &PgPool, user: UserId, id: OrderId) -> Result<(), CancelError> {
     retrying(|| async {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let mut order =
             store::lock(&mut tx, id).await?.filter(|order| order.user_id == user).ok_or(CancelError::NotFound)?;
         if order.status.next(Event::Cancel) == Next::Refused {
@@ -71,7 +71,7 @@ pub enum Expiry {
 /// # Errors
 /// The database's, or that another worker has the job.
 pub async fn expire(pool: &PgPool, lease: &Lease, id: OrderId) -> Result<Expiry, CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let Some(mut order) = store::lock(&mut tx, id).await? else {
         lease.complete(&mut tx).await?;
         tx.commit().await?;

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
+    db,
     id::OrderId,
     jobs::{CompleteError, Lease},
     payment::{self, IntentReport, IntentStatus, LogEntry, RefundOrigin, Stored, StoredIntent},
@@ -98,7 +99,7 @@ async fn succeeded(
 /// # Errors
 /// The database's, or that another worker has the job.
 pub async fn refuse(pool: &PgPool, lease: &Lease, id: OrderId, reason: &str) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let Some(mut order) = store::lock(&mut tx, id).await? else {
         lease.complete(&mut tx).await?;
         return Ok(tx.commit().await?);

@@ -12,7 +12,7 @@ use super::{Shortfall, Status, metrics, shortfall::shortfalls, timeline};
 use crate::{
     actor::Actor,
     cart,
-    db::{AsDatabaseError, retrying},
+    db::{self, AsDatabaseError, retrying},
     id::{OrderId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
     inventory::{self, Reserved},
@@ -120,7 +120,7 @@ pub async fn place(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, PlaceE
 }
 
 async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, PlaceError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     if let Some(key) = &request.key
         && let Claim::Replay(order) = key.claim(&mut tx, request.user).await?
     {

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Applied, Booked, Event, Order, Source, Status, advance::advance, store, timeline};
 use crate::{
     actor::Actor,
-    db::{AsDatabaseError, retrying},
+    db::{self, AsDatabaseError, retrying},
     id::{OrderId, OrderItemId, PaymentIntentId, RefundId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
     inventory::{self, RestockError},
@@ -96,7 +96,7 @@ pub async fn request_refund(pool: &PgPool, request: &RequestRefund) -> Result<Re
 }
 
 async fn request_once(pool: &PgPool, request: &RequestRefund) -> Result<RefundRequested, RefundError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     if let Claim::Replay(refund) = request.key.claim(&mut tx, request.admin).await? {
         return Ok(RefundRequested::Replayed(RefundId(refund)));
     }
@@ -190,7 +190,7 @@ pub(super) async fn book_refund(
 /// # Errors
 /// The database's, or that another worker has the job.
 pub async fn refuse_refund(pool: &PgPool, lease: &Lease, id: RefundId, why: &str) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let order = refund_failed(&mut tx, id, why).await?;
     lease.complete(&mut tx).await?;
     match order {

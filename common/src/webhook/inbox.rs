@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
+    db,
     id::WebhookLogId,
     jobs::{self, ProcessWebhook},
 };
@@ -76,7 +77,7 @@ pub enum Received {
 /// # Errors
 /// The database's: then nothing is stored, and Stripe has to send it again.
 pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let stored = sqlx::query_scalar!(
         r#"INSERT INTO webhook_logs AS w (id, stripe_event_id, type, payload, livemode) VALUES ($1, $2, $3, $4, $5)
            ON CONFLICT (stripe_event_id) DO UPDATE SET status = 'received', error = NULL WHERE w.status = 'failed'

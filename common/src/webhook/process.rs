@@ -4,6 +4,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
+    db,
     id::{OrderId, WebhookLogId},
     jobs::{CompleteError, Lease},
     order::{self, Applied, Booked, News, Source, Unfulfillable},
@@ -23,7 +24,7 @@ pub async fn apply(
     source: Source<'_>,
     policy: Unfulfillable,
 ) -> Result<Applied, CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let order = match order::book(&mut tx, order, news, source, policy).await? {
         Booked::Order(order) => order,
         Booked::Not(why) => return Ok(why),
@@ -39,7 +40,7 @@ pub async fn apply(
 /// # Errors
 /// The database's, or that another worker has the job.
 pub async fn ignore(pool: &PgPool, lease: &Lease, id: WebhookLogId, reason: &str) -> Result<(), CompleteError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     set_status(&mut tx, id, "ignored", Some(reason), None).await?;
     lease.complete(&mut tx).await?;
     Ok(tx.commit().await?)

@@ -4,6 +4,7 @@ use sqlx::PgPool;
 
 use super::{EventStatus, Listed};
 use crate::{
+    db,
     id::WebhookLogId,
     jobs::{self, ProcessWebhook},
 };
@@ -29,7 +30,7 @@ impl Replay {
 /// # Errors
 /// The database's.
 pub async fn replay(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Replay> {
-    let mut tx = pool.begin().await?;
+    let mut tx = db::begin(pool).await?;
     let waits = sqlx::query!(
         "UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1 AND status <> 'processed'",
         id.0

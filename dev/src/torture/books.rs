@@ -56,6 +56,7 @@ pub(super) struct Product {
 /// A mail, as the shop has it.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Mail {
+    pub(super) id: String,
     pub(super) dedupe_key: String,
     pub(super) status: String,
     pub(super) message_id: Option<String>,
@@ -96,7 +97,7 @@ impl ShopBooks {
                           (SELECT coalesce(sum(i.quantity - i.restocked), 0)::bigint FROM order_items i
                            WHERE i.product_id = p.id AND i.reservation = 'consumed') AS sold
                         FROM products p ORDER BY p.name";
-        let mails = "SELECT dedupe_key, status, message_id FROM emails ORDER BY id";
+        let mails = "SELECT id::text, dedupe_key, status, message_id FROM emails ORDER BY id";
         Ok(Self {
             orders: sqlx::query_as(orders).fetch_all(&mut *database).await.context("reading the orders")?,
             intents: sqlx::query_as(intents).fetch_all(&mut *database).await.context("reading the intents")?,

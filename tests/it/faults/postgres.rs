@@ -6,8 +6,9 @@ use dev::{postgres::Throwaway, proxy::Way};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use uuid::Uuid;
 
-use crate::harness::{Client, Database, Reply, Shop, eventually, url};
+use crate::harness::{Client, Database, Reply, Shop, eventually, text, url};
 
 /// A port near which the victims listen; not one of those from which the system takes its own.
 const VICTIMS: u16 = 23_400;
@@ -167,6 +168,32 @@ async fn a_request_whose_connection_is_ended_by_the_server_is_told_to_come_again
     lock.execute("COMMIT").await.expect("it was open");
     shopper.check_out_under("k").await.expect(201);
     assert_eq!(shop.count("SELECT count(*) FROM orders").await, 1);
+    shop.finish().await;
+}
+
+/// A client that goes away ends its request wherever that stands. A connection that went back to the pool in the midst of `BEGIN` once took
+/// what the next request wrote into a transaction that nobody committed.
+#[tokio::test]
+async fn requests_that_their_clients_give_up_leave_no_transaction_to_others() {
+    let (shop, proxy) = Shop::behind_a_proxy(&[("DATABASE_MAX_CONNECTIONS", "2")]).await;
+    let product = shop.product(500, 50).await;
+    let others = [shop.product(500, 50).await, shop.product(500, 50).await];
+    let shopper = shop.shopper().await;
+    let insert = "INSERT INTO cart_items (id, user_id, product_id, quantity) VALUES (gen_random_uuid(), $1, $2::uuid, 1) RETURNING id";
+    proxy.set(Way::Delayed { up_ms: 5, down_ms: 5 }).await.expect("it was not cut");
+    for patience in (0..40).map(|n| Duration::from_millis(5 * n)) {
+        let _given_up = tokio::time::timeout(patience, shopper.put_in_cart(&product, 1)).await;
+        let mut lines = Vec::new();
+        for other in &others {
+            let line = sqlx::query_scalar::<_, Uuid>(insert).bind(shopper.user).bind(text(&other["id"]));
+            lines.push(line.fetch_one(&shop.pool).await.expect("it is new"));
+        }
+        // One statement each, on both of the API's connections.
+        join_all(lines.iter().map(async |line| shopper.delete(&format!("/cart/items/{line}")).await.expect(204))).await;
+        let left = format!("SELECT count(*) FROM cart_items WHERE id IN ('{}', '{}')", lines[0], lines[1]);
+        assert_eq!(shop.count(&left).await, 0, "what was said to be gone is gone, after {patience:?}");
+    }
+    proxy.restore().await.expect("it was not cut");
     shop.finish().await;
 }
 
