@@ -19,7 +19,8 @@ async fn charged(shop: &Shop) -> Vec<Value> {
 /// The newest hundred of Stripe's objects.
 async fn all(shop: &Shop, path: &str) -> Vec<Value> {
     let stripe = shop.stripe_api().with_token("sk_test_simulator");
-    stripe.get(&format!("{path}?limit=100")).await.expect(200)["data"].as_array().expect("a list").clone()
+    let join = if path.contains('?') { '&' } else { '?' };
+    stripe.get(&format!("{path}{join}limit=100")).await.expect(200)["data"].as_array().expect("a list").clone()
 }
 
 /// How many orders a shopper has.
