@@ -80,6 +80,15 @@ pub async fn since(pool: &PgPool) -> sqlx::Result<DateTime<Utc>> {
     .await
 }
 
+/// From when on Stripe's refunds are to be read: those of 35 days, for a bank takes up to 30 to send one back
+/// (<https://docs.stripe.com/refunds#failed-refunds>), or more where the last run that was finished is longer ago.
+///
+/// # Errors
+/// The database's.
+pub async fn refunds_since(pool: &PgPool, since: DateTime<Utc>) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"SELECT least($1, now() - interval '35 days') AS "since!""#, since).fetch_one(pool).await
+}
+
 /// Notes that a run begins.
 ///
 /// # Errors
@@ -117,7 +126,7 @@ pub async fn record(pool: &PgPool, run: ReconciliationId, difference: &Differenc
     .map(|_| ())
 }
 
-/// Notes that a run has come to its end: the next one begins where it began.
+/// Notes that a run has come to its end: the next one looks back to a day before it began, see [`since`].
 ///
 /// # Errors
 /// The database's.

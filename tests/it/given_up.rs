@@ -100,8 +100,12 @@ async fn a_refund_that_was_given_up_is_asked_for_again_where_so_much_is_left() {
     shop.relieve(&down).await;
     let retry = async || done(shop.database.kassa(&["jobs", "retry", "--all"]).await);
 
-    // Meanwhile somebody refunds so much that no 700 are left.
-    admin.refund(&order, &json!({ "amount": 400 })).await.expect(202);
+    // Nobody knows whether Stripe has made it: until somebody does, its money is nobody's to give back once more.
+    let refused = admin.refund(&order, &json!({ "amount": 400 })).await;
+    assert_eq!(refused.body["refundable"], 300);
+    refused.problem(409, "refund_too_large");
+    // Meanwhile somebody refunds so much in Stripe's dashboard that no 700 are left.
+    shop.refund_at_stripe(&order, 400).await;
     admin.wait_for_refunds(&order, &["failed", "succeeded"]).await;
     assert!(retry().await.contains("is left: what it is about needs it no more"));
     let at_stripe = &shop.refunds_at_stripe(&order).await[0];

@@ -165,6 +165,70 @@ async fn a_second_payment_of_one_order_goes_back_in_full() {
     shop.finish().await;
 }
 
+#[tokio::test]
+async fn a_second_payment_that_could_not_go_back_by_itself_is_what_an_operator_gives_back_first() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 5).await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let order = shop.order(&shopper, &product, 1).await;
+    let second = shop.make_intent(&order, 2).await;
+    shop.control().put("/settings", &json!({ "refunds": "failed" })).await.expect(200);
+    shop.control().put("/webhooks", &json!({ "mode": "hold" })).await.expect(200);
+    shop.confirm(&order, "pm_card_visa").await.expect(200);
+    shop.confirm_intent(&second, "pm_card_visa").await.expect(200);
+    shop.control().put("/webhooks", &json!({ "mode": "deliver" })).await.expect(200);
+    shop.control().post("/webhooks/release", &json!({})).await.expect(200);
+    admin.wait_for_refunds(&order, &["failed"]).await;
+    let verified = shop.database.kassa(&["verify"]).await;
+    assert!(verified.code == 1 && verified.out.contains("nothing of it goes back"), "{verified:?}");
+    shop.control().put("/settings", &json!({ "refunds": "succeeded" })).await.expect(200);
+    admin.refund(&order, &json!({})).await.expect(202);
+    let seen = admin.wait_for_refunds(&order, &["failed", "succeeded"]).await;
+    assert_eq!((&seen["status"], &seen["refunded_total"]), (&json!("paid"), &json!(0)), "what paid for it stays");
+    let at_stripe = shop.stripe_api().with_token("sk_test_simulator").get("/v1/refunds").await.expect(200);
+    let all = at_stripe["data"].as_array().expect("a list");
+    assert!(all.len() == 2 && all.iter().all(|refund| refund["payment_intent"] == second["id"]), "{all:?}");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_of_which_units_came_back_is_not_taken_for_paid_again() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 5).await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let order = shop.paid_order(&shopper, &product, 2).await;
+    let units = json!([{ "order_item_id": order["items"][0]["id"], "quantity": 2 }]);
+    admin.refund(&order, &json!({ "restock": units })).await.expect(202);
+    shopper.wait_for(&order, "refunded").await;
+    assert_eq!(shop.stock(&product).await, (5, 5));
+    let refunds = admin.inspect(&order).await["refunds"].clone();
+    let path = format!("/refunds/{}", text(&refunds[0]["stripe_refund_id"]));
+    shop.control().post(&path, &json!({ "status": "failed" })).await.expect(200);
+    shopper.wait_for(&order, "payment_review").await;
+    admin.accept(&order).await.problem(409, "not_acceptable");
+    assert_eq!(shop.stock(&product).await, (5, 5));
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_refund_in_review_does_not_name_goes_back_to_the_shelf() {
+    let shop = Shop::with(&[("UNFULFILLABLE_POLICY", "manual")]).await;
+    let (named, other) = (shop.product(500, 5).await, shop.product(500, 5).await);
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    shopper.put_in_cart(&named, 1).await.expect(201);
+    let order = shop.order(&shopper, &other, 1).await;
+    let path = format!("/payment_intents/{}", payment(&order, "intent_id"));
+    shop.control().post(&path, &json!({ "amount": 999 })).await.expect(200);
+    shop.confirm(&order, "pm_card_visa").await.expect(200);
+    shopper.wait_for(&order, "payment_review").await;
+    let item = order["items"].as_array().expect("a list").iter().find(|item| item["product_id"] == named["id"]);
+    let units = json!([{ "order_item_id": item.expect("it was ordered")["id"], "quantity": 1 }]);
+    admin.refund(&order, &json!({ "restock": units })).await.expect(202);
+    shopper.wait_for(&order, "refunded").await;
+    assert_eq!((shop.stock(&named).await, shop.stock(&other).await), ((5, 5), (5, 5)));
+    shop.finish().await;
+}
+
 /// Waits until the order's disputes are these.
 async fn disputes(admin: &Client, order: &Value, statuses: &[&str]) {
     eventually(&format!("the disputes are {statuses:?}"), async || {

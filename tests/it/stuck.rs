@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Shop, eventually, payment, text};
+use crate::harness::{Client, Shop, eventually, payment, send_form, text};
 
 const CANCEL: &str = "/v1/payment_intents/*/cancel";
 
@@ -176,4 +176,28 @@ async fn a_worker_that_froze_does_not_keep_its_locks() {
     shop.worker.signal(Signal::SIGCONT);
     shopper.wait_for(&order, "paid").await;
     shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_whose_intent_is_canceled_at_stripe_ends_though_it_had_others() {
+    let shop = Shop::start().await;
+    let (product, shopper, order) = ordered(&shop).await;
+    let other = shop.make_intent(&order, 2).await;
+    shop.confirm_intent(&other, "pm_card_visa_chargeDeclined").await.expect(402);
+    let both = "SELECT count(*) FROM payment_intents";
+    eventually("the other one is known", async || (shop.count(both).await == 2).then_some(())).await;
+    let stripe = shop.stripe_api().with_token("sk_test_simulator");
+    let path = format!("/v1/payment_intents/{}/cancel", payment(&order, "intent_id"));
+    send_form(&stripe, &path, &[]).await.expect(200);
+    ends_canceled(shop, &shopper, &order, &product).await;
+}
+
+#[tokio::test]
+async fn an_order_all_of_whose_intents_have_ended_ends_with_its_time() {
+    let shop = Shop::start().await;
+    let (product, shopper, order) = ordered(&shop).await;
+    shop.settle().await;
+    shop.database.run("UPDATE payment_intents SET status = 'canceled'").await; // and nothing came of it
+    shop.expire(&order).await;
+    ends_canceled(shop, &shopper, &order, &product).await;
 }

@@ -91,7 +91,8 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
         Command::Show { id, json } => show::run(id, json, pool).await,
         Command::Retry { ids, all: _, queue, error_contains } if ids.is_empty() => {
             let retried = jobs::retry_all(pool, queue.as_deref(), error_contains.as_deref());
-            let retried = retried.await.context("not all jobs could be run again; those above were")?;
+            let retried =
+                retried.await.context("not all jobs could be run again: `kassa jobs list` shows which still wait")?;
             if retried.is_empty() {
                 return output::line("No dead job matches.");
             }

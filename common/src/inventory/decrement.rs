@@ -35,7 +35,18 @@ pub async fn decrement(pool: &PgPool, lease: &Lease, id: OrderId) -> Result<(), 
 /// Sells all that an order holds, in the transaction that has it locked.
 pub(crate) async fn sell_held(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<()> {
     let lines = held(tx, id).await?;
-    for (item, line) in &lines {
+    sell_all(tx, id, &lines).await
+}
+
+/// Sells those of the named lines that an order still holds, in the transaction that has it locked.
+pub(super) async fn sell_named(tx: &mut PgConnection, id: OrderId, named: &[OrderItemId]) -> sqlx::Result<()> {
+    let mut lines = held(tx, id).await?;
+    lines.retain(|(item, _)| named.contains(item));
+    sell_all(tx, id, &lines).await
+}
+
+async fn sell_all(tx: &mut PgConnection, id: OrderId, lines: &[(OrderItemId, Line)]) -> sqlx::Result<()> {
+    for (item, line) in lines {
         sell(tx, *item, *line).await?;
     }
     if !lines.is_empty() {

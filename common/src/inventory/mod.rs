@@ -12,7 +12,7 @@ pub(crate) use decrement::sell_held;
 pub(crate) use ledger::{Movement, record};
 pub(crate) use reserve::{Reserved, hold_again, release, released, reserve};
 pub use restock::RestockError;
-pub(crate) use restock::restock;
+pub(crate) use restock::{has_come_back, restock};
 
 use crate::id::ProductId;
 

@@ -3,12 +3,12 @@
 use sqlx::PgConnection;
 
 use super::{
-    decrement::sell_held,
+    decrement::sell_named,
     ledger::{Movement, record},
 };
 use crate::{
     actor::Actor,
-    id::{OrderItemId, ProductId},
+    id::{OrderId, OrderItemId, ProductId},
     order::{Order, Restock},
 };
 
@@ -31,8 +31,18 @@ pub enum RestockError {
     Database(#[from] sqlx::Error),
 }
 
-/// Takes the named units back, in the transaction that has the order locked. What the order still holds is sold first, so that each
-/// unit that comes back has gone before.
+/// Whether units of an order have come back into the stock.
+pub(crate) async fn has_come_back(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM order_items WHERE order_id = $1 AND restocked > 0) AS "has!""#,
+        order.0
+    )
+    .fetch_one(tx)
+    .await
+}
+
+/// Takes the named units back, in the transaction that has the order locked. A named line that the order still holds is sold first, so
+/// that each unit that comes back has gone before.
 pub(crate) async fn restock(
     tx: &mut PgConnection,
     order: &Order,
@@ -42,7 +52,8 @@ pub(crate) async fn restock(
     if wanted.is_empty() {
         return Ok(());
     }
-    sell_held(tx, order.id).await?;
+    let named: Vec<_> = wanted.iter().map(|w| w.item).collect();
+    sell_named(tx, order.id, &named).await?;
     let lines = sqlx::query!(
         r#"SELECT id AS "id: OrderItemId", product_id AS "product_id: ProductId",
                   CASE WHEN reservation = 'consumed' THEN quantity - restocked ELSE 0 END AS "left!"

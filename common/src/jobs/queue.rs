@@ -79,6 +79,11 @@ impl Queue {
         self.gives_up
     }
 
+    /// Whether it tidies up by itself, now and then, and may take long; no order waits for it.
+    pub const fn is_housekeeping(self) -> bool {
+        matches!(self.time_limit, HOUSEKEEPING)
+    }
+
     /// How long one attempt may take.
     pub const fn time_limit(self) -> Duration {
         self.time_limit

@@ -29,6 +29,9 @@ pub enum AcceptError {
     /// What came and was not given back is less than its total.
     #[error("less was received than the order's total")]
     Underpaid,
+    /// Units of it came back into the stock, and may have been sold to others since.
+    #[error("units of it came back into the stock")]
+    Restocked,
     /// What it had let go of is no longer there.
     #[error("there is not enough stock")]
     InsufficientStock(Vec<Shortfall>),
@@ -64,6 +67,9 @@ pub async fn accept(pool: &PgPool, admin: UserId, id: OrderId) -> Result<(), Acc
         }
         if balance.received.0 - balance.refunded.0 < order.total.0 {
             return Err(AcceptError::Underpaid);
+        }
+        if inventory::has_come_back(&mut tx, id).await? {
+            return Err(AcceptError::Restocked);
         }
         reserve_released(&mut tx, &order).await?;
         timeline::record(&mut tx, id, "order.accepted", Actor::User(admin), json!({})).await?;

@@ -14,6 +14,7 @@ use crate::{
     db::{self, AsDatabaseError, retrying},
     id::{OrderId, UserId},
     jobs::{CompleteError, Lease},
+    payment,
 };
 
 /// Why an order was not canceled.
@@ -101,7 +102,12 @@ async fn end(
     let Next::To(_) = order.status.next(event) else { return Ok(()) };
     store::set_cancel_reason(tx, order, Some(reason)).await?;
     advance(tx, order, event, actor).await?;
-    cancel_needless_intents(tx, order).await
+    cancel_needless_intents(tx, order).await?;
+    if order.status == Status::Canceling && payment::open_intents(tx, order.id).await?.is_empty() {
+        // All of its intents have ended already: there is none whose end would end the order.
+        advance(tx, order, Event::IntentCanceled, actor).await?;
+    }
+    Ok(())
 }
 
 /// By the database's clock, which every due time comes from.

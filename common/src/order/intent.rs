@@ -12,7 +12,7 @@ use crate::{
     actor::Actor,
     db,
     id::OrderId,
-    jobs::{CompleteError, Lease},
+    jobs::{self, CancelIntent, CompleteError, Lease},
     payment::{self, IntentReport, IntentStatus, LogEntry, RefundOrigin, Stored, StoredIntent},
 };
 
@@ -44,10 +44,15 @@ pub(super) async fn book_intent(
     }
     match &report.status {
         IntentStatus::Succeeded => succeeded(tx, &mut order, &intent, report, policy).await?,
-        // An order that is being canceled ends with the last of its intents: until then it can be paid.
-        IntentStatus::Canceled if intent.current || order.status == Status::Canceling => {
-            if payment::open_intents(tx, id).await?.is_empty() {
+        // An order ends with the last of its intents: until then it can be paid. While the first one is still being created, the end of
+        // another one says nothing.
+        IntentStatus::Canceled if intent.current || order.status != Status::Pending => {
+            let open = payment::open_intents(tx, id).await?;
+            if open.is_empty() {
                 advance(tx, &mut order, Event::IntentCanceled, Actor::Stripe).await?;
+            }
+            for other in open.into_iter().filter(|_| intent.current) {
+                jobs::enqueue(tx, &CancelIntent { payment_intent_id: other }).await?;
             }
         }
         _ if !intent.current => {}

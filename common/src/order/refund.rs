@@ -104,7 +104,7 @@ async fn request_once(pool: &PgPool, request: &RequestRefund) -> Result<RefundRe
     if payment::is_blocked(&mut tx, order.id).await? {
         return Err(RefundError::Disputed);
     }
-    let Some(intent) = payment::paying_intent(&mut tx, order.id).await? else {
+    let Some(intent) = payment::intent_to_refund(&mut tx, order.id).await? else {
         return Err(RefundError::TooLarge { refundable: Money::ZERO });
     };
     let refundable = payment::refundable(&mut tx, intent).await?;
@@ -191,7 +191,7 @@ pub(super) async fn book_refund(
 /// The database's, or that another worker has the job.
 pub async fn refuse_refund(pool: &PgPool, lease: &Lease, id: RefundId, why: &str) -> Result<(), CompleteError> {
     let mut tx = db::begin(pool).await?;
-    let order = refund_failed(&mut tx, id, why).await?;
+    let order = give_up(&mut tx, id, why, false).await?;
     lease.complete(&mut tx).await?;
     match order {
         Some(order) => Ok(store::commit(tx, &order).await?),
@@ -199,11 +199,17 @@ pub async fn refuse_refund(pool: &PgPool, lease: &Lease, id: RefundId, why: &str
     }
 }
 
-/// Notes that a refund that Stripe doesn't know of will never be made; the order as it is then.
-pub(crate) async fn refund_failed(tx: &mut PgConnection, id: RefundId, why: &str) -> sqlx::Result<Option<Order>> {
+/// Notes that nobody asks Stripe for a refund any more, in the transaction in which its job dies. It may have been made all the same:
+/// until that is known, its money is not there for another one.
+pub(crate) async fn refund_failed(tx: &mut PgConnection, id: RefundId, why: &str) -> sqlx::Result<()> {
+    give_up(tx, id, why, true).await.map(|_| ())
+}
+
+/// Gives up a refund of which Stripe has not told yet; the order as it is then.
+async fn give_up(tx: &mut PgConnection, id: RefundId, why: &str, outcome_unknown: bool) -> sqlx::Result<Option<Order>> {
     let Some(order) = payment::order_of_refund(tx, id).await? else { return Ok(None) };
     let Some(mut order) = store::lock(tx, order).await? else { return Ok(None) }; // orders are locked before their refunds
-    let Some(refund) = payment::give_up_refund(tx, id, why).await? else { return Ok(None) };
+    let Some(refund) = payment::give_up_refund(tx, id, why, outcome_unknown).await? else { return Ok(None) };
     let data = json!({ "refund_id": id, "origin": refund.origin, "reason": why });
     timeline::record(tx, order.id, "refund.failed", Actor::System, data).await?;
     came_to_nothing(tx, &mut order, &refund).await?;

@@ -23,7 +23,7 @@ pub use refunds::{
     refund_to_make,
 };
 pub(crate) use refunds::{
-    StoredRefund, ask_for_refund, balance, give_up_refund, order_of_refund, paying_intent, refund_again, refundable,
+    StoredRefund, ask_for_refund, balance, give_up_refund, intent_to_refund, order_of_refund, refund_again, refundable,
     store_refund,
 };
 pub use report::{IntentReport, IntentStatus, LastPaymentError, NamedOrder};

@@ -216,7 +216,8 @@ pub(crate) async fn refundable(tx: &mut PgConnection, intent: PaymentIntentId) -
     sqlx::query_scalar!(
         r#"SELECT p.amount_received - coalesce((
              SELECT sum(r.amount) FROM refunds r
-             WHERE r.payment_intent_id = p.id AND r.status IN ('pending', 'requires_action', 'succeeded')
+             WHERE r.payment_intent_id = p.id
+               AND (r.status IN ('pending', 'requires_action', 'succeeded') OR r.outcome_unknown)
            ), 0)::bigint AS "left!: Money"
            FROM payment_intents p WHERE p.id = $1"#,
         intent.0
@@ -225,11 +226,19 @@ pub(crate) async fn refundable(tx: &mut PgConnection, intent: PaymentIntentId) -
     .await
 }
 
-/// The intent that paid the order, duplicates aside. The order has to be locked.
-pub(crate) async fn paying_intent(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Option<PaymentIntentId>> {
+/// The intent whose money is to go back first: a second payment that is still here, because giving it back has failed; else the one that
+/// paid the order. The order has to be locked.
+pub(crate) async fn intent_to_refund(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Option<PaymentIntentId>> {
     sqlx::query_scalar!(
-        r#"SELECT id AS "id: PaymentIntentId" FROM payment_intents
-           WHERE order_id = $1 AND status = 'succeeded' AND NOT duplicate"#,
+        r#"SELECT p.id AS "id: PaymentIntentId" FROM payment_intents p
+           LEFT JOIN LATERAL (
+             SELECT sum(r.amount) AS back FROM refunds r
+             WHERE r.payment_intent_id = p.id
+               AND (r.status IN ('pending', 'requires_action', 'succeeded') OR r.outcome_unknown)
+           ) r ON true
+           WHERE p.order_id = $1 AND p.status = 'succeeded'
+             AND (NOT p.duplicate OR p.amount_received > coalesce(r.back, 0))
+           ORDER BY p.duplicate DESC, p.id LIMIT 1"#,
         order.0
     )
     .fetch_optional(tx)
@@ -245,7 +254,7 @@ pub(crate) struct Balance {
     pub received_in_any: Money,
     /// By refunds that have succeeded.
     pub refunded: Money,
-    /// Whether a refund is on its way.
+    /// Whether a refund is on its way, or may be.
     pub refund_under_way: bool,
 }
 
@@ -261,7 +270,7 @@ pub(crate) async fn balance(tx: &mut PgConnection, order: OrderId) -> sqlx::Resu
            LEFT JOIN payment_intents p ON p.order_id = o.id AND NOT p.duplicate
            LEFT JOIN LATERAL (
              SELECT sum(amount) FILTER (WHERE status = 'succeeded') AS succeeded,
-                    bool_or(status IN ('pending', 'requires_action')) AS under_way
+                    bool_or(status IN ('pending', 'requires_action') OR outcome_unknown) AS under_way
              FROM refunds WHERE payment_intent_id = p.id
            ) r ON true
            WHERE o.id = $1"#,
@@ -327,7 +336,8 @@ pub(crate) async fn store_refund(
         return Ok(None);
     }
     sqlx::query!(
-        "UPDATE refunds SET stripe_refund_id = $2, status = $3, amount = $4, failure_reason = $5, updated_at = clock_timestamp()
+        "UPDATE refunds SET stripe_refund_id = $2, status = $3, amount = $4, failure_reason = $5, outcome_unknown = false,
+                updated_at = clock_timestamp()
          WHERE id = $1",
         row.id.0,
         report.stripe_id,
@@ -345,18 +355,21 @@ pub(crate) async fn order_of_refund(tx: &mut PgConnection, id: RefundId) -> sqlx
     sqlx::query_scalar!(r#"SELECT order_id AS "id: OrderId" FROM refunds WHERE id = $1"#, id.0).fetch_optional(tx).await
 }
 
-/// Gives up a refund that Stripe doesn't know of; `None` where it knows by now, or it was given up before.
+/// Gives up a refund of which Stripe has not told yet, after its refusal or without knowing what became of it; `None` where Stripe has told
+/// by now, or it was given up before.
 pub(crate) async fn give_up_refund(
     tx: &mut PgConnection,
     id: RefundId,
     why: &str,
+    outcome_unknown: bool,
 ) -> sqlx::Result<Option<StoredRefund>> {
     let origin = sqlx::query_scalar!(
-        r#"UPDATE refunds SET status = 'failed', failure_reason = $2, updated_at = clock_timestamp()
+        r#"UPDATE refunds SET status = 'failed', failure_reason = $2, outcome_unknown = $3, updated_at = clock_timestamp()
            WHERE id = $1 AND status = 'pending' AND stripe_refund_id IS NULL
            RETURNING origin AS "origin: RefundOrigin""#,
         id.0,
-        why
+        why,
+        outcome_unknown
     )
     .fetch_optional(tx)
     .await?;
@@ -366,12 +379,12 @@ pub(crate) async fn give_up_refund(
 /// Has a refund wait again that was given up; false where Stripe knows of it, or so much is no longer left. The order has to be locked.
 pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<bool> {
     let waits = sqlx::query!(
-        "UPDATE refunds r SET status = 'pending', failure_reason = NULL, updated_at = clock_timestamp()
+        "UPDATE refunds r SET status = 'pending', failure_reason = NULL, outcome_unknown = false, updated_at = clock_timestamp()
          WHERE r.id = $1 AND r.stripe_refund_id IS NULL AND r.status IN ('failed', 'pending')
            AND r.amount <= (SELECT p.amount_received FROM payment_intents p WHERE p.id = r.payment_intent_id)
                          - (SELECT coalesce(sum(o.amount), 0) FROM refunds o
                             WHERE o.payment_intent_id = r.payment_intent_id AND o.id <> r.id
-                              AND o.status IN ('pending', 'requires_action', 'succeeded'))",
+                              AND (o.status IN ('pending', 'requires_action', 'succeeded') OR o.outcome_unknown))",
         id.0
     )
     .execute(tx)

@@ -190,11 +190,12 @@ impl Ground {
         self.to_apis.iter().map(|way| Client::over(&http, &way.url())).collect()
     }
 
-    /// A client of Stripe's API: for browsers, and with the secret key.
+    /// A client of Stripe's API, as browsers have it.
     pub(super) fn stripe_api(&self) -> Client {
         Client::over(&self.http, &self.stripe.base_url())
     }
 
+    /// A client of Stripe's API with the secret key.
     pub(super) fn stripe_account(&self) -> Client {
         self.stripe_api().with_token(SIMULATOR_SECRET_KEY)
     }
@@ -232,7 +233,7 @@ impl Ground {
         child.wait_with_output().await.context("waiting for kassa")
     }
 
-    /// Ends every fault that may be left: whatever it was, all ways are open again and everybody runs.
+    /// Ends every fault that may be left in what stands around the shop: all ways are open again.
     pub(super) async fn mend(&self) -> Result<()> {
         self.control().delete("/faults").await?.expect(&[200])?;
         self.mail_control().delete("/faults").await?.expect(&[200])?;

@@ -21,6 +21,9 @@ pub(super) async fn reach(ground: &Ground, units: u32, tally: &Tally, report: &m
     let began = Instant::now();
     report.left = drain(ground, tally).await?;
     report.drained_after = began.elapsed();
+    if !report.left.is_nothing() {
+        report.problems.push(format!("not drained in time: {}", report.left));
+    }
     step.done("drained");
 
     // Events that Stripe takes for delivered are told of by nothing else.

@@ -33,7 +33,7 @@ async fn a_clock_that_is_not_the_databases_is_told_of() {
 
 /// Programs under [libfaketime](https://github.com/wolfcw/libfaketime): `KASSA_FAKETIME` names its library.
 fn fake(offset: &str) -> [(&'static str, String); 3] {
-    let library = std::env::var("KASSA_FAKETIME").expect("KASSA_FAKETIME names libfaketime.so.1");
+    let library = std::env::var("KASSA_FAKETIME").expect("KASSA_FAKETIME names libfaketimeMT.so.1");
     [("LD_PRELOAD", library), ("FAKETIME", offset.to_owned()), ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned())]
 }
 

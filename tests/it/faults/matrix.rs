@@ -6,12 +6,15 @@ use std::{io::Write as _, sync::Arc, time::Instant};
 use tokio::{sync::Semaphore, task::LocalSet};
 
 use super::{
-    place::Fault,
     step::{Moment, Scene, Work},
+    strike::Fault,
 };
+use crate::harness::with_defaults;
 
 /// Shops at once.
 const AT_ONCE: usize = 3;
+/// The same where they wait for leases most of the time.
+const AT_ONCE_WITH_DEFAULTS: usize = 8;
 
 type Cell = (Work, Moment, Fault);
 
@@ -31,7 +34,7 @@ async fn run(cell: Cell) {
 
 async fn run_all(cells: &[Cell]) -> Vec<Outcome> {
     let local = LocalSet::new();
-    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let turns = Arc::new(Semaphore::new(if with_defaults() { AT_ONCE_WITH_DEFAULTS } else { AT_ONCE }));
     let running: Vec<_> = cells
         .iter()
         .map(|&cell| {
@@ -117,7 +120,7 @@ async fn whatever_strikes_a_worker_at_any_step_its_work_is_done_once() {
             cells.extend(Fault::ALL.map(|fault| (work, moment, fault)));
         }
     }
-    if crate::harness::with_defaults() {
+    if with_defaults() {
         cells.retain(|(.., fault)| *fault == Fault::Kill); // half an hour otherwise
     }
     all_end_well(&cells).await;

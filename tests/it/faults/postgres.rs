@@ -57,12 +57,11 @@ async fn postgres_crashing_under_load_loses_no_order() {
     let buying = join_all(crowd.iter().map(async |shopper| buys_whatever_happens(shopper, &product).await));
     let crashes = async {
         for round in 1..=3 {
-            let orders = eventually("orders come in", async || {
+            eventually("orders come in", async || {
                 let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM orders").fetch_one(&shop.pool).await;
                 count.ok().filter(|count| *count >= round * 5)
             })
             .await;
-            assert!(orders > 0);
             server.crash().await.expect("it starts again");
         }
     };

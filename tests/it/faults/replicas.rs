@@ -35,9 +35,8 @@ async fn two_apis_and_two_workers_sell_each_unit_once() {
 }
 
 #[tokio::test]
-async fn one_of_two_programs_that_migrate_at_once_waits_for_the_other() {
+async fn programs_that_migrate_at_once_take_turns() {
     let empty = Database::empty().await;
-    // The first one to come is held by a transaction of the test's in the middle of its work.
     let migrations = join_all((0..4).map(|_| empty.kassa(&["migrate"]))).await;
     for ended in migrations {
         assert_eq!(ended.code, 0, "{ended:?}");

@@ -36,7 +36,7 @@ async fn each_mail_comes_however_its_server_fails_and_no_order_waits_for_it() {
         let began = Instant::now();
         fault["times"] = json!(1);
         shop.mail.remove_faults();
-        shop.mail.add_fault(serde_json::from_value::<Fault>(fault).expect("a fault"));
+        let fault = shop.mail.add_fault(serde_json::from_value::<Fault>(fault).expect("a fault"));
         let shopper = shop.shopper().await;
         shop.paid_order(&shopper, &product, 1).await;
         shop.mails(&shopper.email, 1).await;
@@ -45,6 +45,9 @@ async fn each_mail_comes_however_its_server_fails_and_no_order_waits_for_it() {
             (shop.count(sent).await == 0).then_some(())
         })
         .await;
+        let faults = reqwest::get(format!("{}/_control/faults", shop.mail.inbox_url())).await.expect("it answers");
+        let faults: Value = faults.json().await.expect("JSON");
+        assert_eq!(faults[fault.to_string()]["hits"], 1, "{name} has struck: {faults}");
         let all = shop.mail.messages();
         let came: Vec<_> = all.iter().filter(|mail| mail.went_to(&shopper.email)).collect();
         let ids: BTreeSet<_> = came.iter().map(|mail| mail.message_id.clone()).collect();

@@ -33,7 +33,7 @@ async fn a_worker_killed_twenty_times_in_a_row_leaves_nothing_stuck() {
     }
     shop.settle().await;
     assert_eq!(shop.stock(&product).await, (30, 30));
-    // Each attempt has ended as done, put off, failed or crashed: crashes and errors account for all but the last one.
+    // Each attempt has ended as done, put off, failed or crashed: there are at least as many as crashes and failures, and the last one.
     let dishonest = "SELECT count(*) FROM jobs WHERE status = 'Done' AND attempts < 1 + failures + crashes";
     assert_eq!(shop.count(dishonest).await, 0);
     let per_order =

@@ -18,6 +18,4 @@ pub(crate) use client::{Client, Reply, text};
 pub(crate) use database::{Database, Ended, url};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
-pub(crate) use wait::eventually;
-#[cfg(feature = "faults")]
-pub(crate) use wait::with_defaults;
+pub(crate) use wait::{eventually, with_defaults};

@@ -86,8 +86,9 @@ impl<'a> Reconciliation<'a> {
         let since = reconciliation::since(self.pool).await?;
         let run = if self.dry_run { None } else { Some(reconciliation::begin(self.pool, since).await?) };
         let mut report = Report::new(self.pool, run, self.progress);
-        self.ask_about_what_is_open(&mut report).await?;
+        // First what is listed a hundred at a time, then what is asked about one by one.
         self.look_through_what_is_new(&mut report, since).await?;
+        self.ask_about_what_is_open(&mut report).await?;
         self.fetch_what_was_not_delivered(&mut report, since).await?;
         report.finish().await
     }
@@ -142,8 +143,10 @@ impl<'a> Reconciliation<'a> {
                 break;
             }
         }
+        // One that has succeeded can still come back from the shopper's bank, weeks later.
+        let since_refunded = reconciliation::refunds_since(self.pool, since).await?;
         loop {
-            let Page { items, next } = self.stripe.list_refunds(since, after).await?;
+            let Page { items, next } = self.stripe.list_refunds(since_refunded, after).await?;
             for refund in items {
                 let known = reconciliation::booked_refund(self.pool, &refund.stripe_id).await?;
                 let is_booked = known.is_some_and(|known| known.state == refund.status.name());

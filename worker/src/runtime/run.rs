@@ -94,7 +94,9 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         F: Fn(Job<P>, Arc<S>) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<(), JobError>> + Send + 'static,
     {
-        let slots = Slots::new(self.concurrency, self.common.room.clone());
+        // What takes its time must not keep a suspect job of another queue waiting, nor be kept from others by its own.
+        let room = if P::QUEUE.is_housekeeping() { Room::default() } else { self.common.room.clone() };
+        let slots = Slots::new(self.concurrency, room);
         self.queues.push((P::QUEUE, slots.clone()));
         let backend = self.common.backend(P::QUEUE, slots);
         let (in_flight, abandon, state) =

@@ -177,6 +177,10 @@ impl From<AcceptError> for Problem {
                 NOT_ACCEPTABLE,
                 "What was received for it, less what was given back, is below its total, or of another currency.",
             ),
+            AcceptError::Restocked => Self::new(
+                NOT_ACCEPTABLE,
+                "Units of it came back into the stock with a refund: they may have been sold to somebody else. Refund it.",
+            ),
             AcceptError::InsufficientStock(lines) => {
                 Self::new(kinds::INSUFFICIENT_STOCK, "See `lines` for what fell short.").with("lines", lines)
             }
