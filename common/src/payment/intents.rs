@@ -115,7 +115,8 @@ pub async fn known_intent(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Option
     .await
 }
 
-/// What is to be canceled at Stripe; `None` when the intent has ended, or its order may yet be paid.
+/// What is to be canceled at Stripe; `None` when the intent has ended, or its order may yet be paid: by its current intent, for one whose
+/// current intent was canceled ends with the others.
 ///
 /// # Errors
 /// The database's.
@@ -125,7 +126,10 @@ pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Resul
         r#"SELECT p.order_id AS "order_id: OrderId", p.stripe_id AS "stripe_id!", p.updated_at AS seen
            FROM payment_intents p JOIN orders o ON o.id = p.order_id
            WHERE p.id = $1 AND p.stripe_id IS NOT NULL AND p.status NOT IN ('succeeded', 'canceled')
-             AND o.status NOT IN ('pending', 'awaiting_payment', 'processing', 'payment_failed')"#,
+             AND (o.status NOT IN ('pending', 'awaiting_payment', 'processing', 'payment_failed')
+                  OR 'canceled' = (SELECT c.status FROM payment_intents c
+                                   WHERE c.order_id = o.id AND c.generation > 0 AND c.stripe_id IS NOT NULL
+                                   ORDER BY c.generation DESC LIMIT 1))"#,
         id.0
     )
     .fetch_optional(pool)
