@@ -8,7 +8,11 @@ use super::{
     Accounts, Email, HashError, NewPassword,
     store::{self, password_resets},
 };
-use crate::{id::PasswordResetId, mail};
+use crate::{
+    id::PasswordResetId,
+    jobs::{self, SendEmail},
+    mail,
+};
 
 /// How long a link is good for: long enough for a slow mail server, too short for an old mailbox to be worth a search.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
@@ -31,7 +35,7 @@ impl Accounts {
     /// Sends a link by which the password can be reset to the user with this e-mail, as it was typed; to nobody if there is none.
     ///
     /// The caller is not to learn which, and takes as long for either: for an unknown e-mail all is written for somebody else, and
-    /// undone before it is committed. The commit itself waits for the disk in both cases.
+    /// undone before the commit, which waits for the disk and wakes the workers in both cases.
     ///
     /// # Errors
     /// The database's.
@@ -49,6 +53,7 @@ impl Accounts {
         } else {
             draft.rollback().await?;
         }
+        jobs::wake::<SendEmail>(&mut tx).await?; // what was enqueued does so already, what was undone no more
         tx.commit().await
     }
 
