@@ -131,6 +131,11 @@ impl Problem {
         self
     }
 
+    /// Says how to prove who one is, as every 401 has to (RFC 9110, section 15.5.2).
+    pub(crate) fn challenge(self, challenge: &'static str) -> Self {
+        self.header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
     /// Says after how many seconds a repeat makes sense.
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         self.header(header::RETRY_AFTER, seconds.into())

@@ -46,6 +46,8 @@ macro_rules! ids {
 ids! {
     /// A row of `users`.
     UserId
+    /// A row of `password_resets`.
+    PasswordResetId
     /// A row of `products`.
     ProductId
     /// A row of `cart_items`.

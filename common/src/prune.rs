@@ -1,4 +1,4 @@
-//! Removes what nobody will ask for again: jobs that are done, keys that have expired, events that were settled long ago. Dead jobs
+//! Removes what nobody will ask for again: jobs that are done, keys and tokens that have expired, events that were settled long ago. Dead jobs
 //! and events that were not applied are kept.
 
 use std::time::Duration;
@@ -29,6 +29,8 @@ pub struct Pruned {
     pub idempotency_keys: u64,
     /// Of refresh tokens.
     pub refresh_tokens: u64,
+    /// Of password resets.
+    pub password_resets: u64,
 }
 
 /// Removes all of it, in batches; one that is cut off is taken up by the next.
@@ -65,6 +67,15 @@ pub async fn prune(pool: &PgPool, retention: Retention) -> sqlx::Result<Pruned> 
                 BATCH,
             )
                         .execute(pool)
+        })
+        .await?,
+        password_resets: in_batches(|| {
+            sqlx::query!(
+                "DELETE FROM password_resets WHERE id = ANY (ARRAY(
+                   SELECT id FROM password_resets WHERE expires_at < now() LIMIT $1))",
+                BATCH,
+            )
+            .execute(pool)
         })
         .await?,
     })

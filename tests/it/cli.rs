@@ -118,6 +118,8 @@ async fn a_password_is_made_where_none_is_given_and_shown_once() {
 async fn an_account_that_exists_is_taken_over_and_its_sessions_end() {
     let shop = Shop::start().await;
     let stranger: Client = shop.shopper().await;
+    let session = shop.visitor().log_in(&stranger.email, "correct horse battery staple").await.expect(200);
+    let link = shop.reset_token(&stranger.email, 1).await;
     let create = ["admin", "create", "--email", &stranger.email];
     let ended = shop.database.kassa_with(&create, &[], PASSWORD).await;
     assert!(ended.err.contains(&stranger.email) && !ended.err.contains(PASSWORD), "{ended:?}");
@@ -125,6 +127,8 @@ async fn an_account_that_exists_is_taken_over_and_its_sessions_end() {
     stranger.get("/auth/me").await.problem(401, "unauthenticated");
     let old = json!({ "email": stranger.email, "password": "correct horse battery staple" });
     shop.visitor().post("/auth/login", &old).await.problem(401, "invalid_credentials");
+    shop.visitor().refresh(&session).await.problem(401, "unauthenticated");
+    shop.visitor().reset_password(&link, "a password of the stranger's").await.problem(400, "invalid_reset_token");
     let live = "SELECT count(*) FROM refresh_tokens WHERE revoked_at IS NULL";
     assert_eq!(shop.count(live).await, 0);
     let session = log_in(&shop, &stranger.email, PASSWORD).await;

@@ -3,7 +3,7 @@
 use dev::mail::Fault;
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Ended, Shop, eventually, text};
+use crate::harness::{Client, Ended, PASSWORD, Shop, eventually, text};
 
 /// The end of a command that must have succeeded: what it said.
 #[track_caller]
@@ -185,6 +185,9 @@ async fn the_worker_prunes_by_itself_what_nobody_asks_for_again() {
     shopper.put_in_cart(&product, 1).await.expect(201);
     let order = shopper.check_out_under("k").await.expect(201);
     shop.pay(&shopper, &order).await;
+    let session = shop.visitor().log_in(&shopper.email, PASSWORD).await.expect(200);
+    let session = shop.visitor().refresh(&session).await.expect(200);
+    shop.reset_token(&shopper.email, 2).await;
     shop.settle().await;
     shop.database
         .run(
@@ -193,13 +196,17 @@ async fn the_worker_prunes_by_itself_what_nobody_asks_for_again() {
              UPDATE webhook_logs SET status = 'failed', processed_at = NULL
                WHERE id = (SELECT id FROM webhook_logs WHERE status = 'ignored' LIMIT 1);
              UPDATE idempotency_keys SET expires_at = now() - interval '1 s';
+             UPDATE refresh_tokens SET expires_at = now() - interval '1 s' WHERE used_at IS NOT NULL;
+             UPDATE password_resets SET expires_at = now() - interval '1 s' WHERE used_at IS NULL;
              UPDATE schedules SET next_at = now() WHERE queue = 'maintenance.prune'",
         )
         .await;
     let kept = "SELECT (SELECT count(*) FROM webhook_logs) + (SELECT count(*) FROM idempotency_keys)
+                  + (SELECT count(*) FROM refresh_tokens WHERE used_at IS NOT NULL) + (SELECT count(*) FROM password_resets)
                   + (SELECT count(*) FROM jobs WHERE status = 'Done' AND job_type <> 'maintenance.prune')";
     eventually("all is pruned but the event that was given up", async || (shop.count(kept).await == 1).then_some(()))
         .await;
     assert_eq!(shopper.see(&order).await["status"], "paid");
+    shop.visitor().refresh(&session).await.expect(200);
     shop.finish().await;
 }

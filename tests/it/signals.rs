@@ -196,6 +196,9 @@ async fn no_secret_is_logged_even_where_everything_is() {
     let again = shop.visitor().post("/auth/login", &account).await.expect(200);
     let number = json!({ "email": "sam@kassa.example", "password": 123_456_789_012_i64 });
     shop.visitor().post("/auth/login", &number).await.problem(422, "validation_failed");
+    let next = shop.visitor().refresh(&again).await.expect(200);
+    shop.visitor().refresh(&again).await.problem(401, "unauthenticated");
+    shop.visitor().log_out(&next).await.expect(204);
     let shopper = shop.visitor().with_token(text(&session["access_token"]));
     let product = shop.product(500, 5).await;
     let order = shop.order(&shopper, &product, 1).await;
@@ -205,6 +208,10 @@ async fn no_secret_is_logged_even_where_everything_is() {
     let unsigned = shop.visitor().post("/webhooks/stripe", &json!({ "id": "evt_1" })).await;
     unsigned.problem(400, "invalid_signature");
     shop.mails("sam@kassa.example", 2).await;
+    let link = shop.reset_token("sam@kassa.example", 3).await;
+    let reset = "a new one that nobody may read";
+    shop.visitor().reset_password(&link, reset).await.expect(204);
+    shop.visitor().reset_password(&link, reset).await.problem(400, "invalid_reset_token");
     shop.settle().await;
 
     let hash: String = sqlx::query_scalar("SELECT password_hash FROM users WHERE email = 'sam@kassa.example'")
@@ -221,6 +228,11 @@ async fn no_secret_is_logged_even_where_everything_is() {
         text(&session["refresh_token"]),
         text(&again["access_token"]),
         text(&again["refresh_token"]),
+        text(&next["access_token"]),
+        text(&next["refresh_token"]),
+        &link,
+        link.split('.').nth(1).expect("a signature"),
+        reset,
         text(&order["payment"]["client_secret"]),
         &hash,
         "$argon2id$",

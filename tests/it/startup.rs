@@ -51,6 +51,22 @@ async fn what_a_closer_look_finds_wrong_is_the_configurations_fault_too() {
 }
 
 #[tokio::test]
+async fn nothing_starts_on_a_secret_that_can_be_guessed() {
+    let database = Database::migrated().await;
+    let weak = ["", &JWT_SECRET[..31], &format!("{JWT_SECRET},{}", &JWT_SECRET[..31]), &format!("{JWT_SECRET},")];
+    let example = "change-me-change-me-change-me-change-me";
+    for program in PROGRAMS {
+        for secret in weak.into_iter().chain([example, &"secret".repeat(9)]) {
+            let settings = [&SETTINGS[..], &[("JWT_SECRET", secret)]].concat();
+            let ended = database.program(program, &[], &settings, "").await;
+            assert!(ended.code == 2 && ended.err.contains("\n  JWT_SECRET "), "{ended:?}");
+            assert_eq!(ended.err.lines().count(), 2, "nothing else is wrong: {ended:?}");
+            assert!(secret.is_empty() || !ended.err.contains(secret), "{ended:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn arguments_are_refused_but_for_those_that_explain() {
     let database = Database::migrated().await;
     for program in PROGRAMS {

@@ -4,6 +4,7 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use common::{
+    account::ResetTokens,
     config, db,
     jobs::{Prune, Queue, Reconcile},
     mail::Sender,
@@ -45,6 +46,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
             store_name: config.store_name.clone(),
             public_url: config.public_url.clone(),
             currency: config.currency,
+            resets: ResetTokens::new(&config.jwt_secrets),
         },
         limits: config.jobs,
         unfulfillable: config.unfulfillable,

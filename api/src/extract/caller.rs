@@ -5,7 +5,7 @@ use common::{
     account::{AuthenticateError, Role, User},
     id::UserId,
 };
-use http::{HeaderMap, HeaderValue, header, request::Parts};
+use http::{HeaderMap, header, request::Parts};
 
 use crate::{
     problem::{Problem, kinds},
@@ -93,5 +93,5 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn unauthenticated(challenge: &'static str, detail: &'static str) -> Problem {
-    Problem::new(kinds::UNAUTHENTICATED, detail).header(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    Problem::new(kinds::UNAUTHENTICATED, detail).challenge(challenge)
 }

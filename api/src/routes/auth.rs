@@ -1,4 +1,4 @@
-//! `/auth`: registering, logging in, and who one is.
+//! `/auth`: registering, logging in and out, sessions that go on, forgotten passwords, and who one is.
 
 use axum::{
     Json, Router,
@@ -6,19 +6,28 @@ use axum::{
     routing::{get, post},
 };
 use common::account::{
-    Email, HashError, LoginError, NewAccount, NewPassword, PersonName, RegisterError, Session, User,
+    Email, HashError, LoginError, NewAccount, NewPassword, PersonName, RefreshError, RegisterError, ResetError,
+    Session, User,
 };
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::{
     extract::{Body, Caller},
-    problem::{Invalid, Kind, Problem},
+    problem::{Invalid, Kind, Problem, kinds},
     state::AppState,
 };
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/auth/register", post(register)).route("/auth/login", post(login)).route("/auth/me", get(me))
+    Router::new()
+        .route("/auth/register", post(register))
+        .route("/auth/login", post(login))
+        .route("/auth/refresh", post(refresh))
+        .route("/auth/logout", post(logout))
+        .route("/auth/me", get(me))
+        .route("/auth/password/forgot", post(forgot_password))
+        .route("/auth/password/reset", post(reset_password))
 }
 
 #[derive(Deserialize)]
@@ -56,9 +65,17 @@ impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
             RegisterError::EmailTaken => Self::new(EMAIL_TAKEN, "Log in, or register with another e-mail."),
-            RegisterError::Password(error @ HashError::WellKnown) => Self::invalid("/password", error),
-            RegisterError::Password(error @ HashError::Failed(_)) => Self::internal(&error),
+            RegisterError::Password(error) => error.into(),
             RegisterError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<HashError> for Problem {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::WellKnown => Self::invalid("/password", error),
+            HashError::Failed(_) => Self::internal(&error),
         }
     }
 }
@@ -75,19 +92,94 @@ async fn login(State(app): State<AppState>, body: Body<Credentials>) -> Result<J
     Ok(Json(app.accounts.login(&app.pool, &email, password).await?))
 }
 
+const CHALLENGE: &str = r#"Bearer realm="kassa""#;
 const INVALID_CREDENTIALS: Kind =
     Kind::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "The e-mail or the password is wrong");
 
 impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         match error {
-            LoginError::InvalidCredentials => Self::new(INVALID_CREDENTIALS, "Check both, and try again.")
-                .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="kassa""#)),
+            LoginError::InvalidCredentials => {
+                Self::new(INVALID_CREDENTIALS, "Check both, and try again.").challenge(CHALLENGE)
+            }
             LoginError::Database(error) => error.into(),
         }
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefreshToken {
+    refresh_token: String,
+}
+
+async fn refresh(State(app): State<AppState>, body: Body<RefreshToken>) -> Result<Json<Session>, Problem> {
+    Ok(Json(app.accounts.refresh(&app.pool, &body.value.refresh_token).await?))
+}
+
+impl From<RefreshError> for Problem {
+    fn from(error: RefreshError) -> Self {
+        match error {
+            RefreshError::Invalid => Self::new(
+                kinds::UNAUTHENTICATED,
+                "The refresh token has expired, was used before, or is not valid. Log in again.",
+            )
+            .challenge(CHALLENGE),
+            RefreshError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// A session that has ended already is as good as one that ends now.
+async fn logout(State(app): State<AppState>, body: Body<RefreshToken>) -> Result<StatusCode, Problem> {
+    app.accounts.logout(&app.pool, &body.value.refresh_token).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn me(caller: Caller) -> Json<User> {
     Json(caller.user)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ForgottenPassword {
+    email: String,
+}
+
+/// What is no address is answered like one that nobody has.
+async fn forgot_password(
+    State(app): State<AppState>,
+    body: Body<ForgottenPassword>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    app.accounts.forgot_password(&app.pool, &body.value.email).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({}))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PasswordReset {
+    token: String,
+    password: String,
+}
+
+async fn reset_password(State(app): State<AppState>, body: Body<PasswordReset>) -> Result<StatusCode, Problem> {
+    let PasswordReset { token, password } = body.value;
+    let password = NewPassword::parse(password).map_err(|unfit| Problem::invalid("/password", unfit))?;
+    app.accounts.reset_password(&app.pool, &token, password).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+const INVALID_RESET_TOKEN: Kind =
+    Kind::new(StatusCode::BAD_REQUEST, "invalid_reset_token", "The link to reset the password is not valid");
+
+impl From<ResetError> for Problem {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::InvalidToken => {
+                Self::new(INVALID_RESET_TOKEN, "It has expired, was used before, or is not whole. Ask for a new one.")
+            }
+            ResetError::Password(error) => error.into(),
+            ResetError::Database(error) => error.into(),
+        }
+    }
 }

@@ -40,7 +40,11 @@ pub async fn create_admin(
     let mut tx = db::begin(pool).await?;
     let created = match store::insert_user(&mut tx, email, &hash, None, Role::Admin).await? {
         Some((user, _)) => AdminCreated::New(user.id),
-        None => AdminCreated::TakenOver(store::take_over_as_admin(&mut tx, email, &hash).await?),
+        None => {
+            let user = store::take_over_as_admin(&mut tx, email, &hash).await?;
+            store::end_sessions(&mut tx, user).await?;
+            AdminCreated::TakenOver(user)
+        }
     };
     tx.commit().await?;
     Ok(created)

@@ -1,6 +1,7 @@
 //! Logging in. An unknown e-mail gets the same answer as a wrong password, after the same time.
 
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::{Accounts, Email, NewPassword, Session, store};
 use crate::id::UserId;
@@ -35,7 +36,8 @@ impl Accounts {
             self.hash_anew(pool, found.user.id, password, &found.password_hash).await?;
         }
         let mut connection = pool.acquire().await?;
-        self.open_session(&mut connection, found.user, found.version).await?.ok_or(LoginError::InvalidCredentials)
+        let session = self.open_session(&mut connection, found.user, found.version, Uuid::now_v7()).await?;
+        session.ok_or(LoginError::InvalidCredentials)
     }
 
     /// Replaces a hash that was made with other figures. A password that would not be taken today keeps its old hash.

@@ -1,14 +1,16 @@
 //! Accounts: who may come in, how they prove it, and what they may do.
 //!
-//! Passwords are kept as argon2id hashes, refresh tokens as SHA-256 hashes; neither is ever logged or given back. A role is
-//! read from the user's row at each request, never from a token.
+//! Passwords are kept as argon2id hashes, refresh tokens as SHA-256 hashes, the tokens of password resets not at all; none is ever
+//! logged or given back. A role is read from the user's row at each request, never from a token.
 
 mod admin;
 mod argon2id;
 mod email;
 mod login;
 mod password;
+mod password_reset;
 mod register;
+mod reset_token;
 mod session;
 mod store;
 mod token;
@@ -23,8 +25,10 @@ pub use admin::{AdminCreated, CreateAdminError, create_admin};
 pub use email::{Email, NotAName, NotAnEmail, PersonName};
 pub use login::LoginError;
 pub use password::{HashError, NewPassword, Passwords, UnfitLength};
+pub use password_reset::ResetError;
 pub use register::{NewAccount, RegisterError};
-pub use session::Session;
+pub use reset_token::{NotAResetToken, ResetTokens};
+pub use session::{RefreshError, Session};
 pub use token::{AccessTokens, Claims, NotAnAccessToken};
 
 use crate::{clock::Clock, config::Secret, id::UserId};
@@ -60,6 +64,7 @@ pub struct User {
 pub struct Accounts {
     passwords: Passwords,
     tokens: AccessTokens,
+    resets: ResetTokens,
     refresh_lifetime: Duration,
 }
 
@@ -80,6 +85,7 @@ impl Accounts {
         Self {
             passwords: Passwords::new(),
             tokens: AccessTokens::new(secrets, access_lifetime, clock),
+            resets: ResetTokens::new(secrets),
             refresh_lifetime,
         }
     }

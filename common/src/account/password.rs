@@ -125,6 +125,11 @@ impl Passwords {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    };
+
     use super::*;
 
     fn password(raw: &str) -> NewPassword {
@@ -150,6 +155,41 @@ mod tests {
         assert!(!passwords.verify(format!("{long}x"), Some(hash.clone())).await);
         assert!(!passwords.verify(long[..long.len() - 1].into(), Some(hash)).await);
         assert!(!passwords.verify("the password of nobody".into(), None).await);
+    }
+
+    #[tokio::test]
+    async fn no_more_hashes_are_made_at_once_than_there_are_slots_and_other_work_goes_on() {
+        let passwords = Arc::new(Passwords { slots: Arc::new(Semaphore::new(2)), ..Passwords::new() });
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let both = Arc::new(Barrier::new(3)); // two slots, and the one thread that all async work of this test is on
+        let hash = |held: bool| {
+            let (passwords, running, most, both) = (passwords.clone(), running.clone(), most.clone(), both.clone());
+            tokio::spawn(async move {
+                let work = move || {
+                    most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    if held {
+                        both.wait();
+                    }
+                    running.fetch_sub(1, Ordering::SeqCst);
+                };
+                passwords.in_slot(work).await;
+            })
+        };
+        let held = [hash(true), hash(true)];
+        while running.load(Ordering::SeqCst) < 2 {
+            tokio::task::yield_now().await;
+        }
+        let waiting: Vec<_> = (0..6).map(|_| hash(false)).collect();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(waiting.iter().all(|hash| !hash.is_finished()), "both slots are taken");
+        waiting[0].abort(); // a caller that hangs up takes nobody's place
+        both.wait();
+        for hash in held.into_iter().chain(waiting.into_iter().skip(1)) {
+            hash.await.expect("it does not panic");
+        }
+        assert_eq!((running.load(Ordering::SeqCst), most.load(Ordering::SeqCst)), (0, 2));
     }
 
     #[tokio::test]

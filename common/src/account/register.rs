@@ -1,6 +1,7 @@
 //! Making an account.
 
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::db;
 
@@ -45,7 +46,8 @@ impl Accounts {
         let mut tx = db::begin(pool).await?;
         let inserted = store::insert_user(&mut tx, &email, &hash, name.as_ref(), Role::Customer).await?;
         let (user, version) = inserted.ok_or(RegisterError::EmailTaken)?;
-        let session = self.open_session(&mut tx, user, version).await?.ok_or(sqlx::Error::RowNotFound)?;
+        let session = self.open_session(&mut tx, user, version, Uuid::now_v7()).await?;
+        let session = session.ok_or(sqlx::Error::RowNotFound)?;
         tx.commit().await?;
         Ok(session)
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Secret, id::UserId};
+use crate::{clock::Clock, config::Secret, db::CLOCK_TOLERANCE, id::UserId};
 
 const ISSUER: &str = "kassa";
 const AUDIENCE: &str = "kassa-api";
@@ -93,7 +93,7 @@ impl AccessTokens {
     }
 
     /// What a token says, if one of the secrets signed it, it is for us and it is good now. No leeway is given: the clock
-    /// that made it is ours.
+    /// that made it is ours. One that was made later than now is no good either, but for what two clocks of ours may differ by.
     ///
     /// # Errors
     /// When it is no good, for whatever reason.
@@ -104,7 +104,9 @@ impl AccessTokens {
             .find_map(|key| jsonwebtoken::decode::<Payload>(token, key, &self.validation).ok())
             .ok_or(NotAnAccessToken)?;
         let now = self.clock.now().timestamp();
-        let in_time = token.claims.exp > now && token.claims.nbf.is_none_or(|start| start <= now);
+        let newest = (self.clock.now() + CLOCK_TOLERANCE).timestamp();
+        let has_begun = token.claims.nbf.is_none_or(|start| start <= now) && token.claims.iat <= newest;
+        let in_time = has_begun && token.claims.exp > now;
         let understood = token.header.crit.is_none(); // RFC 7515, section 4.1.11: extensions that we don't know
         if !(in_time && understood) {
             return Err(NotAnAccessToken);
@@ -129,7 +131,12 @@ impl RefreshToken {
 
     /// What the database keeps. The token is random enough that no slow hash is needed.
     pub(super) fn hash(&self) -> Vec<u8> {
-        Sha256::digest(&self.0).to_vec()
+        Self::hash_of(&self.0)
+    }
+
+    /// The same of a token as somebody sent it.
+    pub(super) fn hash_of(token: &str) -> Vec<u8> {
+        Sha256::digest(token).to_vec()
     }
 
     pub(super) fn reveal(self) -> String {
@@ -192,6 +199,7 @@ mod tests {
         let ours = tokens(&[OURS], moment());
         assert_eq!(ours.verify(&signed_with("ver", json!(3))), Ok(CLAIMS));
         let soon = moment().timestamp() + 1;
+        assert_eq!(ours.verify(&signed_with("iat", json!(soon))), Ok(CLAIMS), "two clocks of ours may differ a little");
         for (claim, value) in [
             ("iss", json!("somebody")),
             ("iss", Value::Null),
@@ -204,6 +212,8 @@ mod tests {
             ("exp", json!("never")),
             ("exp", json!(-1)),
             ("nbf", json!(soon)),
+            ("iat", json!(soon + 30)),
+            ("iat", Value::Null),
             ("ver", Value::Null),
             ("ver", json!("3")),
         ] {

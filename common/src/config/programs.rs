@@ -41,7 +41,7 @@ pub struct Api {
     pub addr: SocketAddr,
     /// Where metrics and health are.
     pub metrics_addr: SocketAddr,
-    /// The first signs access tokens, all verify them.
+    /// The first signs access tokens, all verify them and the tokens of password resets.
     pub jwt_secrets: Vec<Secret>,
     /// How long an access token is good for.
     pub access_token_lifetime: Duration,
@@ -114,6 +114,8 @@ pub struct Worker {
     pub public_url: String,
     /// The shop's name in mails.
     pub store_name: String,
+    /// The first signs the tokens of password resets.
+    pub jwt_secrets: Vec<Secret>,
     /// Where metrics and health are.
     pub metrics_addr: SocketAddr,
     /// How Stripe is reached.
@@ -226,6 +228,7 @@ impl Worker {
         let database = database(&mut r);
         let currency = r.required("STORE_CURRENCY", parsed);
         let public_url = r.required("PUBLIC_URL", http_url);
+        let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let store_name = r.required("STORE_NAME", text);
         let metrics_addr = metrics_addr(&mut r, WORKER_METRICS_ADDR);
         let stripe = stripe(&mut r);
@@ -247,6 +250,7 @@ impl Worker {
                 currency: currency?,
                 public_url: public_url?.as_str().trim_end_matches('/').to_owned(),
                 store_name: store_name?,
+                jwt_secrets: jwt_secrets?,
                 metrics_addr: metrics_addr?,
                 stripe: stripe?,
                 mail: mail?,

@@ -74,7 +74,7 @@ pub const VARIABLES: &[Variable] = &[
         "address of metrics and health, never public [default: 127.0.0.1:9464 (API), 127.0.0.1:9465 (worker)]",
     ),
     variable("PUBLIC_URL", Some("http://localhost:8080"), WORKER, "the shop's URL, for links in mails"),
-    variable("JWT_SECRET", None, API, "at least 32 bytes; several, comma-separated: the first signs, all verify"),
+    variable("JWT_SECRET", None, BOTH, "at least 32 bytes; several, comma-separated: the first signs, all verify"),
     variable("STRIPE_SECRET_KEY", None, STRIPE, "sk_test_… or sk_live_… (a restricted rk_… will do)"),
     variable("STRIPE_PUBLISHABLE_KEY", None, API, "pk_test_… or pk_live_…, handed to clients"),
     variable("STRIPE_WEBHOOK_SECRET", None, API, "whsec_…; several, comma-separated, while one is replaced"),

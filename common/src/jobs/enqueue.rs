@@ -53,6 +53,14 @@ pub async fn enqueue_in<P: Payload>(
     .await
 }
 
+/// Wakes the workers of a queue when the caller's transaction commits, as a job that is enqueued does.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn wake<P: Payload>(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, P::QUEUE.name()).execute(conn).await.map(|_| ())
+}
+
 /// Makes the job with this payload that waits due at once, if there is one.
 ///
 /// # Errors

@@ -23,8 +23,8 @@ mod retry;
 mod schedule;
 
 pub use death::on_death;
-pub(crate) use enqueue::hasten;
 pub use enqueue::{CHANNEL, enqueue, enqueue_in};
+pub(crate) use enqueue::{hasten, wake};
 pub use lease::{CompleteError, Lease};
 pub use list::{Attempt, Filter, Listed, State, Tally, UnknownState, list, show, tally};
 pub use payload::{

@@ -1,10 +1,12 @@
 //! Mails: an outbox that is written in the transaction of what it tells, and what each mail says. The worker sends them.
 
 mod outbox;
+mod outgoing;
 mod render;
 
-pub use outbox::{Outgoing, attempted, load, sent, withdraw};
-pub(crate) use outbox::{enqueue, failed, wait_again};
+pub use outbox::{attempted, sent, withdraw};
+pub(crate) use outbox::{enqueue, enqueue_password_reset, failed, wait_again};
+pub use outgoing::{About, OrderFacts, Outgoing, ResetFacts, load};
 pub use render::{Rendered, Sender, render};
 
 /// What a mail tells.
@@ -17,6 +19,8 @@ pub enum Kind {
     PaymentFailed,
     /// The order ended without payment.
     OrderCanceled,
+    /// Somebody has asked for a link that resets the password.
+    PasswordReset,
 }
 
 impl Kind {
@@ -26,6 +30,7 @@ impl Kind {
             Self::OrderConfirmed => "order_confirmed",
             Self::PaymentFailed => "payment_failed",
             Self::OrderCanceled => "order_canceled",
+            Self::PasswordReset => "password_reset",
         }
     }
 }

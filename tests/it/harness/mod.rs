@@ -2,6 +2,7 @@
 //! a Stripe simulator and a mail catcher beside them. Nothing here waits for a fixed time: it waits for a condition, with a
 //! deadline.
 
+mod accounts;
 mod buying;
 mod client;
 mod database;
@@ -16,6 +17,7 @@ mod wait;
 
 pub(crate) use client::{Client, Reply, text};
 pub(crate) use database::{Database, Ended, url};
+pub(crate) use program::Program;
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
 pub(crate) use wait::{eventually, with_defaults};

@@ -1,9 +1,9 @@
-//! The SQL of accounts. E-mails compare as `citext`: without regard to case.
+//! The SQL of accounts: users here, what opens sessions beside. E-mails compare as `citext`: without regard to case.
 
-use std::time::Duration;
+pub(super) mod password_resets;
+pub(super) mod refresh_tokens;
 
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{Email, PersonName, Role, User};
 use crate::id::UserId;
@@ -42,25 +42,53 @@ pub(super) async fn insert_user(
     }))
 }
 
-/// Makes the user with this e-mail an admin with this password, and ends all its sessions.
+/// Makes the user with this e-mail an admin with this password. The sessions are still to be ended.
 pub(super) async fn take_over_as_admin(
     tx: &mut PgConnection,
     email: &Email,
     password_hash: &str,
 ) -> sqlx::Result<UserId> {
-    let id = sqlx::query_scalar!(
-        r#"UPDATE users
-           SET role = 'admin', password_hash = $2, token_version = token_version + 1, updated_at = now()
+    sqlx::query_scalar!(
+        r#"UPDATE users SET role = 'admin', password_hash = $2, updated_at = now()
            WHERE email = $1::text::citext RETURNING id AS "id: UserId""#,
         email.as_str(),
         password_hash,
     )
-    .fetch_one(&mut *tx)
-    .await?;
-    sqlx::query!("UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL", id.0)
+    .fetch_one(tx)
+    .await
+}
+
+/// Sets a user's password. The sessions are still to be ended.
+pub(super) async fn set_password(tx: &mut PgConnection, id: UserId, password_hash: &str) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1", id.0, password_hash)
         .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Ends every session of a user whose row is locked: access tokens, refresh tokens, and links that reset the password.
+pub(super) async fn end_sessions(tx: &mut PgConnection, id: UserId) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET token_version = token_version + 1, updated_at = now() WHERE id = $1", id.0)
+        .execute(&mut *tx)
         .await?;
-    Ok(id)
+    refresh_tokens::revoke_all(tx, id).await?;
+    password_resets::spend_all(tx, id).await
+}
+
+/// The user with the `token_version`, locked until the transaction ends. Whoever changes what lets a user in, or goes by it, takes this
+/// lock first, and all else after it: else a token could be made while all of them are revoked, and be overlooked.
+pub(super) async fn lock_user(tx: &mut PgConnection, id: UserId) -> sqlx::Result<Option<(User, i32)>> {
+    let row = sqlx::query!(
+        r#"SELECT id AS "id: UserId", email::text AS "email!", name, role AS "role: Role", created_at, token_version
+           FROM users WHERE id = $1 FOR NO KEY UPDATE"#,
+        id.0,
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|row| {
+        let user = User { id: row.id, email: row.email, name: row.name, role: row.role, created_at: row.created_at };
+        (user, row.token_version)
+    }))
 }
 
 /// The user with this e-mail.
@@ -104,28 +132,4 @@ pub(super) async fn replace_hash(pool: &PgPool, id: UserId, old: &str, new: &str
     .execute(pool)
     .await
     .map(|_| ())
-}
-
-/// Stores a refresh token for a user whose `token_version` is still this one, and tells whether it did.
-pub(super) async fn insert_refresh_token(
-    connection: &mut PgConnection,
-    user: UserId,
-    version: i32,
-    family: Uuid,
-    hash: &[u8],
-    lifetime: Duration,
-) -> sqlx::Result<bool> {
-    let stored = sqlx::query!(
-        "INSERT INTO refresh_tokens (id, user_id, family, token_hash, expires_at)
-         SELECT $1, id, $2, $3, now() + make_interval(secs => $4) FROM users WHERE id = $5 AND token_version = $6",
-        Uuid::now_v7(),
-        family,
-        hash,
-        lifetime.as_secs_f64(),
-        user.0,
-        version,
-    )
-    .execute(connection)
-    .await?;
-    Ok(stored.rows_affected() == 1)
 }
