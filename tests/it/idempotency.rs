@@ -96,7 +96,7 @@ async fn only_successes_are_kept_and_for_a_day() {
 
 /// A transaction that has the user's keys for all endpoints, as a request that is still running.
 async fn running(shop: &Shop, client: &Client) -> Transaction<'static, Postgres> {
-    let mut tx = shop.pool.begin().await.expect("the database answers");
+    let mut tx = common::db::begin(&shop.pool).await.expect("the database answers");
     for endpoint in ENDPOINTS {
         let insert = sqlx::query(
             "INSERT INTO idempotency_keys (user_id, endpoint, key, request_hash, expires_at)

@@ -152,7 +152,7 @@ async fn a_checkout_that_loses_a_deadlock_is_done_again() {
         shopper.put_in_cart(product, 1).await.expect(201);
     }
     let lock = |product: &Value| format!("SELECT FROM products WHERE id = '{}' FOR UPDATE", text(&product["id"]));
-    let mut against_the_order = shop.pool.begin().await.expect("the database answers");
+    let mut against_the_order = common::db::begin(&shop.pool).await.expect("the database answers");
     sqlx::query(&lock(&second)).execute(&mut *against_the_order).await.expect("nobody has it");
     let checkout = async { shopper.post("/checkout", &json!({})).await };
     let deadlock = async {

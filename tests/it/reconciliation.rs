@@ -153,7 +153,7 @@ async fn a_schedule_fires_once_however_many_workers_keep_it() {
     let hour = Duration::from_secs(3600);
     let fired = async || {
         let keep = || async {
-            let mut tx = shop.pool.begin().await.expect("the database answers");
+            let mut tx = common::db::begin(&shop.pool).await.expect("the database answers");
             let fired = jobs::enqueue_on_schedule(&mut tx, &Reconcile {}, hour).await.expect("the database answers");
             tx.commit().await.expect("it commits");
             usize::from(fired)

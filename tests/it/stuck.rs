@@ -164,7 +164,7 @@ async fn a_worker_that_froze_does_not_keep_its_locks() {
     let (shopper, other) = (shop.shopper().await, shop.shopper().await);
     other.put_in_cart(&product, 1).await.expect(201);
     let order = shop.order(&shopper, &product, 1).await;
-    let mut tx = shop.pool.begin().await.expect("the database answers");
+    let mut tx = common::db::begin(&shop.pool).await.expect("the database answers");
     sqlx::query("SELECT FROM products FOR UPDATE").execute(&mut *tx).await.expect("nobody has them");
     shop.confirm(&order, "pm_card_visa").await.expect(200);
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'

@@ -9,6 +9,7 @@ use super::{
     store::{self, password_resets},
 };
 use crate::{
+    db,
     id::PasswordResetId,
     jobs::{self, SendEmail},
     mail,
@@ -40,7 +41,7 @@ impl Accounts {
     /// # Errors
     /// The database's.
     pub async fn forgot_password(&self, pool: &PgPool, email: &str) -> sqlx::Result<()> {
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let Some(candidate) = password_resets::candidate(&mut tx, Email::parse(email).ok().as_ref()).await? else {
             return Ok(()); // the shop has no user at all
         };
@@ -70,7 +71,7 @@ impl Accounts {
         let personal = [Some(holder.email), holder.name].into_iter().flatten().collect();
         let hash = self.passwords.hash(password, personal).await?;
 
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let locked = store::lock_user(&mut tx, holder.user).await?.is_some();
         if !locked || !password_resets::spend(&mut tx, id).await? {
             return Err(ResetError::InvalidToken);

@@ -15,6 +15,7 @@ use super::{
     },
     token::{Claims, RefreshToken},
 };
+use crate::db;
 
 /// What a client gets; the one place where a refresh token is seen.
 #[derive(Clone, Serialize)]
@@ -50,7 +51,7 @@ impl Accounts {
     /// See [`RefreshError`].
     pub async fn refresh(&self, pool: &PgPool, token: &str) -> Result<Session, RefreshError> {
         let hash = RefreshToken::hash_of(token);
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let owner = refresh_tokens::owner(&mut tx, &hash).await?.ok_or(RefreshError::Invalid)?;
         let (user, version) = store::lock_user(&mut tx, owner).await?.ok_or(RefreshError::Invalid)?;
         let token = refresh_tokens::find(&mut tx, &hash).await?.ok_or(RefreshError::Invalid)?;
@@ -77,7 +78,7 @@ impl Accounts {
     /// The database's.
     pub async fn logout(&self, pool: &PgPool, token: &str) -> sqlx::Result<()> {
         let hash = RefreshToken::hash_of(token);
-        let mut tx = pool.begin().await?;
+        let mut tx = db::begin(pool).await?;
         let Some(owner) = refresh_tokens::owner(&mut tx, &hash).await? else { return Ok(()) };
         store::lock_user(&mut tx, owner).await?;
         if let Some(token) = refresh_tokens::find(&mut tx, &hash).await? {

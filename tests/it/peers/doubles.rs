@@ -66,7 +66,7 @@ async fn one_payment_told_of_twice_was_counted_twice() {
     let order = shop.order(&shopper, &product, 1).await;
     shop.control().put("/webhooks", &json!({ "mode": "hold" })).await.expect(200);
     shop.confirm(&order, "pm_card_visa").await.expect(200);
-    let mut tx = shop.pool.begin().await.expect("the database answers");
+    let mut tx = common::db::begin(&shop.pool).await.expect("the database answers");
     jobs::enqueue(&mut tx, &Reconcile {}).await.expect("the database answers");
     tx.commit().await.expect("it commits");
     shopper.wait_for(&order, "paid").await;

@@ -12,7 +12,7 @@ use crate::support::{Lab, Probe, What};
 #[tokio::test]
 async fn a_job_is_enqueued_with_its_transaction_or_not_at_all() {
     let lab = Lab::new().await;
-    let mut tx = lab.pool.begin().await.expect("the database is there");
+    let mut tx = common::db::begin(&lab.pool).await.expect("the database is there");
     jobs::enqueue(&mut tx, &Probe::new(What::Succeed)).await.expect("it can be enqueued");
     tx.rollback().await.expect("it can be rolled back");
     assert_eq!(lab.value::<i64>("SELECT count(*) FROM jobs").await, 0);
@@ -22,7 +22,7 @@ async fn a_job_is_enqueued_with_its_transaction_or_not_at_all() {
 async fn a_key_is_unique_among_unfinished_jobs_only() {
     let lab = Lab::new().await;
     let probe = Probe { what: What::Hold, key: Some(7) };
-    let mut tx = lab.pool.begin().await.expect("the database is there");
+    let mut tx = common::db::begin(&lab.pool).await.expect("the database is there");
     let first = jobs::enqueue(&mut tx, &probe).await.expect("it can be enqueued").expect("nothing has its key");
     assert_eq!(jobs::enqueue(&mut tx, &probe).await.expect("a duplicate is no error"), None);
     tx.commit().await.expect("a duplicate doesn't abort the transaction");
