@@ -216,7 +216,7 @@ impl Lab {
     }
 
     async fn effect(&self, job: &Job<Probe>, fail: bool) -> Result<(), JobError> {
-        let mut tx = common::db::begin(&self.pool).await?;
+        let mut tx = db::begin(&self.pool).await?;
         sqlx::query("INSERT INTO effects (job_id, attempt, beside) VALUES ($1, $2, $3)")
             .bind(job.lease.job_id())
             .bind(job.lease.attempt())
