@@ -96,6 +96,7 @@ async fn a_refund_that_was_given_up_is_asked_for_again_where_so_much_is_left() {
     admin.refund(&order, &json!({ "amount": 700 })).await.expect(202);
     let seen = admin.wait_for_refunds(&order, &["failed"]).await;
     assert!(text(&seen["refunds"][0]["failure_reason"]).contains("500"), "{seen}");
+    assert_eq!(seen["refunds"][0]["outcome_unknown"], true);
     dead(&shop, 1).await;
     shop.relieve(&down).await;
     let retry = async || done(shop.database.kassa(&["jobs", "retry", "--all"]).await);

@@ -173,11 +173,8 @@ async fn a_second_payment_that_could_not_go_back_by_itself_is_what_an_operator_g
     let order = shop.order(&shopper, &product, 1).await;
     let second = shop.make_intent(&order, 2).await;
     shop.control().put("/settings", &json!({ "refunds": "failed" })).await.expect(200);
-    shop.control().put("/webhooks", &json!({ "mode": "hold" })).await.expect(200);
-    shop.confirm(&order, "pm_card_visa").await.expect(200);
+    shop.pay(&shopper, &order).await;
     shop.confirm_intent(&second, "pm_card_visa").await.expect(200);
-    shop.control().put("/webhooks", &json!({ "mode": "deliver" })).await.expect(200);
-    shop.control().post("/webhooks/release", &json!({})).await.expect(200);
     admin.wait_for_refunds(&order, &["failed"]).await;
     let verified = shop.database.kassa(&["verify"]).await;
     assert!(verified.code == 1 && verified.out.contains("nothing of it goes back"), "{verified:?}");

@@ -80,8 +80,8 @@ impl Queue {
     }
 
     /// Whether it tidies up by itself, now and then, and may take long; no order waits for it.
-    pub const fn is_housekeeping(self) -> bool {
-        matches!(self.time_limit, HOUSEKEEPING)
+    pub fn is_housekeeping(self) -> bool {
+        matches!(self, Self::RECONCILE | Self::PRUNE)
     }
 
     /// How long one attempt may take.

@@ -58,6 +58,8 @@ pub struct RefundView {
     pub stripe_refund_id: Option<String>,
     /// Why it failed.
     pub failure_reason: Option<String>,
+    /// Whether it was given up without knowing what became of it at Stripe.
+    pub outcome_unknown: bool,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -105,7 +107,7 @@ pub async fn admin_view(pool: &PgPool, id: OrderId, key: &str) -> sqlx::Result<O
     let refunds = sqlx::query_as!(
         RefundView,
         r#"SELECT id AS "id: RefundId", amount AS "amount: Money", reason, status AS "status: RefundStatus",
-                  origin AS "origin: RefundOrigin", stripe_refund_id, failure_reason, created_at, updated_at
+                  origin AS "origin: RefundOrigin", stripe_refund_id, failure_reason, outcome_unknown, created_at, updated_at
            FROM refunds WHERE order_id = $1 ORDER BY id"#,
         id.0
     )

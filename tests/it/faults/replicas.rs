@@ -2,8 +2,9 @@
 
 use futures::future::join_all;
 use serde_json::json;
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::harness::{Database, Shop};
+use crate::harness::{Database, Shop, eventually};
 
 #[tokio::test]
 async fn two_apis_and_two_workers_sell_each_unit_once() {
@@ -35,9 +36,21 @@ async fn two_apis_and_two_workers_sell_each_unit_once() {
 }
 
 #[tokio::test]
-async fn programs_that_migrate_at_once_take_turns() {
+async fn one_of_two_programs_that_migrate_at_once_waits_for_the_other() {
     let empty = Database::empty().await;
-    let migrations = join_all((0..4).map(|_| empty.kassa(&["migrate"]))).await;
+    // A table of the test's is in the way of the one that comes first, and that one in the way of the other.
+    let mut lock = PgConnection::connect_with(&empty.options()).await.expect("it answers");
+    lock.execute("BEGIN; CREATE TABLE users ()").await.expect("it is empty");
+    let waiting = "SELECT count(*) FILTER (WHERE wait_event = 'advisory'), count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let (migrations, ()) = tokio::join!(join_all((0..2).map(|_| empty.kassa(&["migrate"]))), async {
+        eventually("one migrates, the other waits", async || {
+            let waits: (i64, i64) = sqlx::query_as(waiting).fetch_one(&empty.pool).await.expect("it answers");
+            (waits == (1, 2)).then_some(())
+        })
+        .await;
+        lock.execute("ROLLBACK").await.expect("it was open");
+    });
     for ended in migrations {
         assert_eq!(ended.code, 0, "{ended:?}");
     }

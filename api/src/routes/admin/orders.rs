@@ -170,7 +170,8 @@ impl From<AcceptError> for Problem {
             }
             AcceptError::RefundUnderWay => Self::new(
                 NOT_ACCEPTABLE,
-                "Its money is on its way back: wait until the refund has failed or succeeded.",
+                "Its money is on its way back, or may be: wait until the refund has failed or succeeded. One whose `outcome_unknown` is \
+                 true waits for its job to be run again.",
             ),
             AcceptError::Disputed => disputed(),
             AcceptError::Underpaid => Self::new(
