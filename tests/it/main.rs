@@ -4,6 +4,7 @@
 mod harness;
 
 mod auth;
+mod cache;
 mod cart;
 mod checkout;
 mod cli;
@@ -23,6 +24,7 @@ mod races;
 mod reconciliation;
 mod refunds;
 mod reviews;
+mod search;
 mod signals;
 mod startup;
 mod stuck;

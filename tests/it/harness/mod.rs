@@ -14,7 +14,7 @@ mod shape;
 mod shop;
 mod wait;
 
-pub(crate) use client::{Client, Reply, text};
+pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
