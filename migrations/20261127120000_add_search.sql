@@ -13,7 +13,7 @@ ALTER TABLE products
   ADD COLUMN search_name text NOT NULL DEFAULT '';      -- the name, for its trigrams
 
 -- Kept by a trigger, and not as generated columns, which Postgres makes anew with each change of the row as soon as the table has
--- any trigger before updates: each sale would pay for it (docs/adr/0006).
+-- any trigger before updates: each sale would pay for it (docs/adr/0007).
 CREATE FUNCTION index_product() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
   NEW.search_name := search_text(NEW.name);

@@ -1,5 +1,5 @@
 -- Tells the APIs, which keep answers about products, that an admin has made or changed one. Sales are not told: they change stock and
--- reserved only, there may be hundreds in a second, and each notification is a global lock at its commit (docs/adr/0007).
+-- reserved only, there may be hundreds in a second, and each notification is a global lock at its commit (docs/adr/0008).
 CREATE FUNCTION tell_of_products() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM pg_notify('products', '');

@@ -3,7 +3,7 @@
 //! One rule bounds how old they get: an answer is good for the requests that begin within [`MAX_AGE`] of the moment at which its loading
 //! began, before the database was asked. It needs no notification, and so none that is lost, or held up by a connection that hangs,
 //! makes an answer older. What is told, by the database or by a handler of this process that has changed something, makes all
-//! answers bad whose loading began before (docs/adr/0007).
+//! answers bad whose loading began before (docs/adr/0008).
 
 use std::{
     sync::{

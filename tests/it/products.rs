@@ -82,7 +82,7 @@ async fn a_product_that_an_admin_makes_is_there_for_all() {
 
 #[tokio::test]
 async fn what_a_client_has_already_is_not_sent_again() {
-    let shop = Shop::start().await;
+    let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "4")]).await;
     let product = shop.product(500, 4).await;
     let (admin, shopper, visitor) = (shop.admin().await, shop.shopper().await, shop.visitor());
     for address in

@@ -2,7 +2,7 @@
 //! if there is no such product, whatever it costs and whether or not it is in stock, each word is also taken for the words that
 //! it is close to: with two neighbouring letters swapped, or with enough trigrams in common with a name.
 //!
-//! The migration that adds the search says what is indexed, docs/adr/0006 why.
+//! The migration that adds the search says what is indexed, docs/adr/0007 why.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
