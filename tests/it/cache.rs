@@ -202,7 +202,7 @@ async fn no_answer_is_ever_staler_than_a_second_while_much_changes_and_listeners
     let there = here.at(&other);
     let product = shop.product(0, 5).await;
     let view = path(&product);
-    // When each price was committed at the latest.
+    // When each price was committed, at the latest.
     let committed = std::sync::Mutex::new(vec![Instant::now()]);
 
     let change = async {
@@ -214,6 +214,9 @@ async fn no_answer_is_ever_staler_than_a_second_while_much_changes_and_listeners
             committed.lock().expect("not poisoned").push(changed);
             if price % 10 == 0 {
                 shop.count(&cut).await;
+            }
+            if price == LAST / 2 {
+                shop.tell_nobody().await;
             }
             tokio::time::sleep(Duration::from_millis(50)).await; // the pace of the changes
         }

@@ -56,7 +56,7 @@ impl Wakeups {
             match heard {
                 Heard::Connected => self.bells.values().for_each(|bell| bell.notify_one()),
                 Heard::Notified { payload: queue, .. } => {
-                    self.bells.get(queue).into_iter().for_each(|bell| bell.notify_one())
+                    self.bells.get(queue).into_iter().for_each(|bell| bell.notify_one());
                 }
                 Heard::Lost(error) => tracing::warn!(%error, "can't listen for new jobs; polling for them"),
             }
