@@ -54,7 +54,7 @@ async fn listen_until_lost(
         .connect_lazy_with((*pool.connect_options()).clone());
     let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false); // a loss is told at once, not when it is mended
-    let statement: String = channels.iter().map(|channel| format!(r#"LISTEN "{channel}";"#)).collect();
+    let statement = channels.iter().map(|channel| format!(r#"LISTEN "{channel}""#)).collect::<Vec<_>>().join("; ");
     ask(&mut listener, &statement).await?;
     hear(Heard::Connected);
     loop {
