@@ -4,8 +4,10 @@
 //! It holds no SQL, calls nothing outside the database, and keeps nothing that a second replica would need.
 
 mod access;
+mod cache;
 mod extract;
 mod gate;
+mod news;
 mod ops;
 mod problem;
 mod request_id;

@@ -1,6 +1,7 @@
 //! Parts of answers that several routes share.
 
 use axum::response::{AppendHeaders, IntoResponse as _, Response};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -22,12 +23,45 @@ pub(crate) fn etag(product: ProductId, version: i64) -> HeaderValue {
 
 /// What no version stands for, tagged by all that is shown of it: 304 where the client has it already.
 pub(crate) fn tagged(shown: &impl Serialize, known: &IfNoneMatch) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(shown).map_err(|error| Problem::internal(&error))?;
-    let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
-    let etag = HeaderValue::try_from(etag).map_err(|error| Problem::internal(&error))?;
-    if known.matches(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response());
+    Ok(Rendered::new(shown)?.unless_known(known))
+}
+
+/// JSON as it is sent, with its entity tag. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Rendered {
+    etag: HeaderValue,
+    body: Bytes,
+}
+
+impl Rendered {
+    /// Tagged by all that is shown.
+    pub(crate) fn new(shown: &impl Serialize) -> Result<Self, Problem> {
+        let body = to_json(shown)?;
+        let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
+        let etag = HeaderValue::try_from(etag).map_err(|error| Problem::internal(&error))?;
+        Ok(Self { etag, body })
     }
-    let json = HeaderValue::from_static("application/json");
-    Ok(([(header::ETAG, etag), (header::CONTENT_TYPE, json)], body).into_response())
+
+    /// With a tag of its own.
+    pub(crate) fn tagged(shown: &impl Serialize, etag: HeaderValue) -> Result<Self, Problem> {
+        Ok(Self { etag, body: to_json(shown)? })
+    }
+
+    /// 304 where the client has it already.
+    pub(crate) fn unless_known(self, known: &IfNoneMatch) -> Response {
+        if known.matches(&self.etag) {
+            return (StatusCode::NOT_MODIFIED, [(header::ETAG, self.etag)]).into_response();
+        }
+        let json = HeaderValue::from_static("application/json");
+        ([(header::ETAG, self.etag), (header::CONTENT_TYPE, json)], self.body).into_response()
+    }
+
+    /// How many bytes the body has.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len()
+    }
+}
+
+fn to_json(shown: &impl Serialize) -> Result<Bytes, Problem> {
+    serde_json::to_vec(shown).map(Bytes::from).map_err(|error| Problem::internal(&error))
 }

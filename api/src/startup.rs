@@ -11,7 +11,7 @@ use common::{
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    access, ops, routes,
+    access, cache, news, ops, routes,
     serve::serve,
     server,
     state::{App, AppState},
@@ -26,6 +26,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = telemetry::record_metrics()?;
     access::describe();
+    cache::describe();
     ops::describe();
     order::describe_metrics();
     routes::describe();
@@ -35,7 +36,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     let operations = bind(app.config.metrics_addr, "METRICS_ADDR").await?;
     tracing::info!(addr = %app.config.addr, metrics_addr = %app.config.metrics_addr, "listening");
 
-    tokio::spawn(app.waiters.clone().listen(app.pool.clone()));
+    tokio::spawn(news::listen(app.clone()));
     let (stop, stopped) = watch::channel(false);
     let api = tokio::spawn(serve(api, server::router(app.clone()), stopped.clone()));
     let operations = tokio::spawn(serve(operations, ops::router(app.clone(), metrics), stopped));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{account::Accounts, clock::Clock, config, db};
 use sqlx::PgPool;
 
-use crate::{gate::Gate, wait::Waiters};
+use crate::{cache::Answers, gate::Gate, wait::Waiters};
 
 /// What handlers get by `State(app): State<AppState>`.
 pub type AppState = Arc<App>;
@@ -25,6 +25,8 @@ pub struct App {
     pub gate: Gate,
     /// Those who wait for an order to change.
     pub(crate) waiters: Waiters,
+    /// What was answered a moment ago.
+    pub(crate) answers: Answers,
 }
 
 impl App {
@@ -34,6 +36,14 @@ impl App {
         let accounts =
             Accounts::new(&config.jwt_secrets, config.access_token_lifetime, config.refresh_token_lifetime, clock);
         let pool = db::pool(config.database.options.clone(), config.database.max_connections);
-        Self { pool, config, clock, accounts, gate: Gate::default(), waiters: Waiters::default() }
+        Self {
+            pool,
+            config,
+            clock,
+            accounts,
+            gate: Gate::default(),
+            waiters: Waiters::default(),
+            answers: Answers::default(),
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Waiting for an order to change, for clients that would rather wait than poll. One LISTEN connection tells all waiters of the
-//! process; behind it each looks for itself every second, so that a lost notification costs a second.
+//! Waiting for an order to change, for clients that would rather wait than poll. The process' LISTEN connection tells all
+//! waiters; behind it each looks for itself every second, so that a lost notification costs a second.
 //!
 //! It holds no connection while it waits, and nothing that another replica would need.
 
@@ -9,12 +9,7 @@ use std::{
     time::Duration,
 };
 
-use common::{
-    id::OrderId,
-    listen::{Heard, listen},
-    order::CHANGES,
-};
-use sqlx::PgPool;
+use common::{id::OrderId, listen::Heard, order::CHANGES};
 use tokio::{sync::Notify, time::Instant};
 
 /// How long a waiter trusts the notifications.
@@ -54,18 +49,14 @@ impl Waiters {
         }
     }
 
-    /// Listens for ever. While it can't, the waiters live on their polling.
-    pub(crate) async fn listen(self, pool: PgPool) {
-        listen(&pool, CHANGES, |heard| self.hear(&heard)).await;
-    }
-
-    fn hear(&self, heard: &Heard<'_>) {
+    /// Listens to what is told of orders. While nothing is heard, the waiters live on their polling.
+    pub(crate) fn hear(&self, heard: &Heard<'_>) {
         match heard {
             Heard::Connected => self.ring_all(), // any change may have been missed
-            Heard::Notified(order) => order.parse().into_iter().for_each(|order| self.ring(order)),
-            Heard::Lost(error) => {
-                tracing::warn!(%error, "can't listen for changes of orders; those who wait poll for them");
+            Heard::Notified { channel: CHANGES, payload: order } => {
+                order.parse().into_iter().for_each(|order| self.ring(order));
             }
+            Heard::Notified { .. } | Heard::Lost(_) => {}
         }
     }
 
@@ -137,9 +128,12 @@ mod tests {
     async fn a_waiter_looks_at_once_when_its_order_has_changed_or_may_have_and_else_polls() {
         let (order, other) = (OrderId::new(), OrderId::new());
         let lost = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
-        assert_eq!(second_look(order, Heard::Notified(&order.to_string())).await, 10);
+        let (order_id, other_id) = (order.to_string(), other.to_string());
+        let told = |channel, payload| Heard::Notified { channel, payload };
+        assert_eq!(second_look(order, told(CHANGES, &order_id)).await, 10);
         assert_eq!(second_look(order, Heard::Connected).await, 10, "a change may have been missed");
-        for heard in [Heard::Notified(&other.to_string()), Heard::Notified("no order"), Heard::Lost(&lost)] {
+        for heard in [told(CHANGES, &other_id), told(CHANGES, "no order"), told("other", &order_id), Heard::Lost(&lost)]
+        {
             assert_eq!(second_look(order, heard).await, POLL.as_millis());
         }
     }

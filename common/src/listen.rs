@@ -22,22 +22,31 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum Heard<'a> {
     /// From now on all is heard; something may have been missed before.
     Connected,
-    /// The payload of a notification.
-    Notified(&'a str),
+    /// Somebody has told something.
+    Notified {
+        /// Where.
+        channel: &'a str,
+        /// What.
+        payload: &'a str,
+    },
     /// Nothing is heard until it is connected again.
     Lost(&'a sqlx::Error),
 }
 
-/// Listens to a channel for ever, on a connection of its own to the database of `pool`: those of the pool are for others.
-pub async fn listen(pool: &PgPool, channel: &str, mut hear: impl FnMut(Heard<'_>)) {
+/// Listens to these channels for ever, on one connection of its own to the database of `pool`: those of the pool are for others.
+pub async fn listen(pool: &PgPool, channels: &[&str], mut hear: impl FnMut(Heard<'_>)) {
     loop {
-        let Err(error) = listen_until_lost(pool, channel, &mut hear).await;
+        let Err(error) = listen_until_lost(pool, channels, &mut hear).await;
         hear(Heard::Lost(&error));
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn listen_until_lost(pool: &PgPool, channel: &str, hear: &mut impl FnMut(Heard<'_>)) -> sqlx::Result<Infallible> {
+async fn listen_until_lost(
+    pool: &PgPool,
+    channels: &[&str],
+    hear: &mut impl FnMut(Heard<'_>),
+) -> sqlx::Result<Infallible> {
     // Another one each time: a dead connection, which takes its time to be closed, must not stand in the way of the next.
     let own = PgPoolOptions::new()
         .max_connections(1)
@@ -45,13 +54,13 @@ async fn listen_until_lost(pool: &PgPool, channel: &str, hear: &mut impl FnMut(H
         .connect_lazy_with((*pool.connect_options()).clone());
     let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false); // a loss is told at once, not when it is mended
-    let statement = format!(r#"LISTEN "{channel}""#);
+    let statement = channels.iter().map(|channel| format!(r#"LISTEN "{channel}""#)).collect::<Vec<_>>().join("; ");
     ask(&mut listener, &statement).await?;
     hear(Heard::Connected);
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
             Ok(received) => match received? {
-                Some(notification) => hear(Heard::Notified(notification.payload())),
+                Some(told) => hear(Heard::Notified { channel: told.channel(), payload: told.payload() }),
                 None => return Err(sqlx::Error::Io(ErrorKind::ConnectionReset.into())),
             },
             Err(_) => ask(&mut listener, &statement).await?, // who listens already goes on listening

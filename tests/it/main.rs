@@ -4,6 +4,7 @@
 mod harness;
 
 mod auth;
+mod cache;
 mod cart;
 mod checkout;
 mod cli;
@@ -24,6 +25,7 @@ mod races;
 mod reconciliation;
 mod refunds;
 mod reviews;
+mod search;
 mod sessions;
 mod signals;
 mod startup;

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Client, Reply, Shop, id, text, time};
+use crate::harness::{Client, Reply, Shop, id, pages, text, time};
 
 fn path(product: &Value) -> String {
     format!("/products/{}", text(&product["id"]))
@@ -82,18 +82,23 @@ async fn a_product_that_an_admin_makes_is_there_for_all() {
 
 #[tokio::test]
 async fn what_a_client_has_already_is_not_sent_again() {
-    let shop = Shop::start().await;
-    let product = shop.product(500, 3).await;
-    let (visitor, shopper) = (shop.visitor(), shop.shopper().await);
-    for address in [path(&product), "/products".into(), "/products?sort=price&limit=1".into()] {
+    let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "4")]).await;
+    let product = shop.product(500, 4).await;
+    let (admin, shopper, visitor) = (shop.admin().await, shop.shopper().await, shop.visitor());
+    for address in
+        [path(&product), "/products".into(), "/products?sort=price&limit=1".into(), "/products?q=product".into()]
+    {
         let first = visitor.get(&address).await;
         let etag = first.header("etag").to_owned();
         assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 2, "{address}: {etag}");
-        assert_eq!(first.header("cache-control"), "no-cache", "kept, but asked for each time");
+        let public = "public, max-age=0, must-revalidate";
+        assert_eq!(first.header("cache-control"), public, "kept, but asked for each time");
+        let own = admin.get(&address).await;
+        assert_eq!((own.header("cache-control"), own.header("etag")), ("private, no-cache", etag.as_str()));
         for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".into()] {
             let same = visitor.call(Method::GET, &address, None, &[("if-none-match", &known)]).await;
             assert_eq!((same.status, same.raw.as_str()), (304, ""), "{address}: {known}");
-            assert_eq!((same.header("etag"), same.header("cache-control")), (etag.as_str(), "no-cache"));
+            assert_eq!((same.header("etag"), same.header("cache-control")), (etag.as_str(), public));
         }
         for other in ["\"other\"", "", "nonsense", &etag[1..]] {
             let sent = visitor.call(Method::GET, &address, None, &[("if-none-match", other)]).await;
@@ -209,19 +214,6 @@ async fn an_archived_product_is_there_for_admins_only() {
     shop.finish().await;
 }
 
-/// All pages of a list, one after the other.
-async fn pages(client: &Client, query: &str) -> Vec<Value> {
-    let (mut seen, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = client.get(&format!("/products?{query}{cursor}")).await.expect(200);
-        seen.extend(page["items"].as_array().expect("a list").iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return seen,
-        }
-    }
-}
-
 #[tokio::test]
 async fn lists_are_filtered_sorted_and_paged_without_gaps() {
     let shop = Shop::start().await;
@@ -239,7 +231,7 @@ async fn lists_are_filtered_sorted_and_paged_without_gaps() {
 
     let figure = |product: &Value, member: &str| product[member].as_i64().expect("a number");
     let has_price = |product: &Value| (3..=8).contains(&figure(product, "price"));
-    for sort in ["", "newest", "price", "-price", "name"] {
+    for sort in ["", "newest", "relevance", "price", "-price", "name"] {
         for (filter, fits) in [
             ("", &(|_: &Value| true) as &dyn Fn(&Value) -> bool),
             ("&in_stock=true", &|product| figure(product, "available") > 0),

@@ -60,6 +60,7 @@ async fn checkout(
         Placed::New(id) => (id, false),
         Placed::Replayed(id) => (id, true),
     };
+    app.answers.forget(); // less is available
     let order =
         app.waiters.until(id, prefer.wait.unwrap_or_default(), || find(&app, request.user, id), is_payable).await?;
     Ok((replayed(done_before), answer(order)).into_response())

@@ -80,6 +80,7 @@ async fn cancel(
     _: OptionalBody<NoMembers>,
 ) -> Result<(StatusCode, Json<OrderView>), Problem> {
     order::cancel(&app.pool, caller.id(), id).await?;
+    app.answers.forget(); // more may be available
     Ok((StatusCode::ACCEPTED, Json(find(&app, caller.id(), id).await?)))
 }
 

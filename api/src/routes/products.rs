@@ -8,8 +8,8 @@ use axum::{
 };
 use common::{
     catalog::{
-        self, CreateError, Description, EditError, ListError, ListProducts, Listing, NewProduct, Price, Product,
-        ProductEdit, ProductName, ProductStatus, ProductView, Slug, Sort, Stock, Viewer,
+        self, Address, CreateError, Description, EditError, ListError, ListProducts, Listing, NewProduct, Price,
+        Product, ProductEdit, ProductName, ProductStatus, SearchText, Slug, Sort, Stock, Viewer,
     },
     id::ProductId,
     page::Page,
@@ -18,9 +18,10 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
+    cache::Key,
     extract::{Admin, Body, IdempotencyKey, IfMatch, IfNoneMatch, OptionalCaller, Paging, PathId, Query, not_null},
     problem::{Invalid, Kind, Problem, kinds},
-    respond::{etag, replayed, tagged},
+    respond::{Rendered, etag, replayed},
     state::AppState,
 };
 
@@ -30,14 +31,21 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/products/{id}", get(view).put(edit).delete(archive))
 }
 
-/// Clients and caches may keep what anybody may see, but ask each time whether it still holds.
-const REVALIDATE: [(HeaderName, HeaderValue); 2] = [
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+/// Clients and caches may keep what anybody may see, but ask each time whether it still holds: what they have kept would come on top of
+/// the age of what we keep.
+const PUBLIC: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=0, must-revalidate")),
+    (header::VARY, HeaderValue::from_static("authorization")),
+];
+/// What admins see is for them, and always from the database.
+const PRIVATE: [(HeaderName, HeaderValue); 2] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
     (header::VARY, HeaderValue::from_static("authorization")),
 ];
 
 #[derive(Deserialize)]
 struct Filters {
+    q: Option<String>,
     status: Option<String>,
     sort: Option<String>,
     min_price: Option<i64>,
@@ -49,15 +57,18 @@ impl Filters {
     fn parse(self, paging: Paging) -> Result<ListProducts, Problem> {
         let mut invalid = Invalid::default();
         let listing = invalid.field("/status", listing(self.status.as_deref()));
+        let text = invalid.field("/q", self.q.as_deref().map_or(Ok(None), SearchText::parse));
         let sort = invalid.field("/sort", sort(self.sort.as_deref()));
         let min_price = invalid.optional("/min_price", self.min_price.map(Price::parse));
         let max_price = invalid.optional("/max_price", self.max_price.map(Price::parse));
-        let (Some(listing), Some(sort), Some(min_price), Some(max_price)) = (listing, sort, min_price, max_price)
-        else {
-            return Err(invalid.into());
-        };
         let in_stock = self.in_stock.unwrap_or(false);
-        Ok(ListProducts { listing, sort, min_price, max_price, in_stock, limit: paging.limit, cursor: paging.cursor })
+        let Paging { limit, cursor } = paging;
+        match (listing, text, sort, min_price, max_price) {
+            (Some(listing), Some(text), Some(sort), Some(min_price), Some(max_price)) => {
+                Ok(ListProducts { listing, sort, text, min_price, max_price, in_stock, limit, cursor })
+            }
+            _ => Err(invalid.into()),
+        }
     }
 }
 
@@ -76,7 +87,8 @@ fn sort(sort: Option<&str>) -> Result<Sort, &'static str> {
         Some("price") => Ok(Sort::Price),
         Some("-price") => Ok(Sort::PriceDescending),
         Some("name") => Ok(Sort::Name),
-        Some(_) => Err("must be newest, price, -price or name"),
+        Some("relevance") => Ok(Sort::Relevance),
+        Some(_) => Err("must be newest, price, -price, name or relevance"),
     }
 }
 
@@ -86,14 +98,20 @@ async fn list(
     paging: Paging,
     Query(filters): Query<Filters>,
     known: IfNoneMatch,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<Response, Problem> {
     let wanted = filters.parse(paging)?;
-    if wanted.listing != Listing::Active && !caller.is_admin() {
+    let load = async |wanted: &ListProducts| {
+        let page: Page<Product> = catalog::list(&app.pool, wanted).await?;
+        Rendered::new(&page.map(|product| product.show(app.config.currency)))
+    };
+    if caller.is_admin() {
+        return Ok((PRIVATE, load(&wanted).await?.unless_known(&known)).into_response());
+    }
+    if wanted.listing != Listing::Active {
         return Err(Problem::new(kinds::FORBIDDEN, "Only admins see products that are archived."));
     }
-    let currency = app.config.currency;
-    let page: Page<ProductView> = catalog::list(&app.pool, &wanted).await?.map(|product| product.show(currency));
-    Ok((REVALIDATE, tagged(&page, &known)?))
+    let answer = app.answers.get(Key::List(wanted.clone()), || load(&wanted)).await?;
+    Ok((PUBLIC, answer.unless_known(&known)).into_response())
 }
 
 impl From<ListError> for Problem {
@@ -108,16 +126,19 @@ impl From<ListError> for Problem {
 async fn view(
     State(app): State<AppState>,
     caller: OptionalCaller,
-    PathId(id_or_slug): PathId<String>,
+    PathId(address): PathId<Address>,
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
-    let viewer = if caller.is_admin() { Viewer::Admin } else { Viewer::Public };
-    let product = catalog::view(&app.pool, &id_or_slug, viewer).await?.ok_or_else(Problem::not_found)?;
-    let etag = etag(product.id, product.version);
-    if known.matches(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, REVALIDATE, [(header::ETAG, etag)]).into_response());
+    let load = async |viewer| {
+        let product = catalog::view(&app.pool, &address, viewer).await?.ok_or_else(Problem::not_found)?;
+        let etag = etag(product.id, product.version);
+        Rendered::tagged(&product.show(app.config.currency), etag)
+    };
+    if caller.is_admin() {
+        return Ok((PRIVATE, load(Viewer::Admin).await?.unless_known(&known)).into_response());
     }
-    Ok((REVALIDATE, show(&app, product)).into_response())
+    let answer = app.answers.get(Key::Product(address.clone()), || load(Viewer::Public)).await?;
+    Ok((PUBLIC, answer.unless_known(&known)).into_response())
 }
 
 /// A product with its entity tag.
@@ -160,6 +181,7 @@ async fn create(
 ) -> Result<impl IntoResponse, Problem> {
     let new = body.value.parse()?;
     let created = catalog::create(&app.pool, admin.id, &new, key.request(&body.raw).as_ref()).await?;
+    app.answers.forget();
     let location = [(header::LOCATION, format!("/products/{}", created.product.id))];
     Ok((StatusCode::CREATED, location, replayed(created.replayed), show(&app, created.product)))
 }
@@ -232,6 +254,7 @@ async fn edit(
 ) -> Result<impl IntoResponse, Problem> {
     let edit = body.value.parse()?;
     let product = catalog::edit(&app.pool, admin.id, id, &edit, &precondition).await?;
+    app.answers.forget();
     Ok(show(&app, product))
 }
 
@@ -263,5 +286,6 @@ async fn archive(
     IfMatch(precondition): IfMatch,
 ) -> Result<StatusCode, Problem> {
     catalog::archive(&app.pool, id, &precondition).await?;
+    app.answers.forget();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,9 +7,12 @@ mod archive;
 mod create;
 mod edit;
 mod list;
+mod search;
 mod slug;
 mod store;
 mod values;
+
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,12 +23,19 @@ pub use create::{CreateError, Created, NewProduct, create};
 pub use edit::{EditError, Precondition, ProductEdit, edit};
 pub use list::{ListError, ListProducts, Listing, Sort, list};
 pub use slug::{NotASlug, Slug};
-pub use values::{Description, NotADescription, NotAPrice, NotAProductName, NotAStock, Price, ProductName, Stock};
+pub use values::{
+    Description, NotADescription, NotAPrice, NotAProductName, NotASearchText, NotAStock, Price, ProductName,
+    SearchText, Stock,
+};
 
 use crate::{
     id::ProductId,
     money::{Currency, Money},
 };
+
+/// The channel on which it is told that products were made or changed, by whoever did it: a trigger of the table does it. What a sale
+/// changes is not told.
+pub const CHANGES: &str = "products";
 
 /// Whether a product is for sale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
@@ -116,16 +126,32 @@ pub enum Viewer {
     Admin,
 }
 
+/// What leads to a product: its id or its slug.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// Its id, for ever.
+    Id(ProductId),
+    /// Its slug, which may become another's.
+    Slug(Slug),
+}
+
+impl FromStr for Address {
+    type Err = NotASlug;
+
+    fn from_str(raw: &str) -> Result<Self, NotASlug> {
+        raw.parse().map(Self::Id).or_else(|_| Slug::parse(raw).map(Self::Slug))
+    }
+}
+
 /// The product with this id or slug, if this viewer may see it.
 ///
 /// # Errors
 /// The database's.
-pub async fn view(pool: &PgPool, id_or_slug: &str, viewer: Viewer) -> sqlx::Result<Option<Product>> {
+pub async fn view(pool: &PgPool, address: &Address, viewer: Viewer) -> sqlx::Result<Option<Product>> {
     let mut connection = pool.acquire().await?;
-    let found = match (id_or_slug.parse(), Slug::parse(id_or_slug)) {
-        (Ok(id), _) => store::by_id(&mut connection, id).await?,
-        (_, Ok(slug)) => store::by_slug(&mut connection, &slug).await?,
-        _ => None,
+    let found = match address {
+        Address::Id(id) => store::by_id(&mut connection, *id).await?,
+        Address::Slug(slug) => store::by_slug(&mut connection, slug).await?,
     };
     Ok(found.filter(|product| product.status == ProductStatus::Active || viewer == Viewer::Admin))
 }

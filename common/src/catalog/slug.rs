@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 /// Lower-case words of ASCII letters and digits, joined by single hyphens; never one that could be taken for an id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slug(String);
 
 /// Not a slug.

@@ -54,7 +54,7 @@ impl Description {
 }
 
 /// What one unit costs: nothing, or up to the largest amount that can be charged at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Price(Money);
 
 /// Not a price.
@@ -101,6 +101,34 @@ impl Stock {
     }
 }
 
+/// What somebody looks for: at most 200 characters, in one line, with single blanks between the words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SearchText(String);
+
+/// Not a text to search for.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must have at most 200 characters, no control characters among them")]
+pub struct NotASearchText;
+
+impl SearchText {
+    /// Takes a text; `None` if there is nothing but blanks in it.
+    ///
+    /// # Errors
+    /// When it is too long, or holds control characters.
+    pub fn parse(raw: &str) -> Result<Option<Self>, NotASearchText> {
+        let text = raw.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.chars().count() > 200 || text.chars().any(char::is_control) {
+            return Err(NotASearchText);
+        }
+        Ok((!text.is_empty()).then_some(Self(text)))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,6 +148,17 @@ mod tests {
         assert!(Description::parse(String::new()).is_ok());
         assert_eq!(Description::parse("a\0".into()), Err(NotADescription));
         assert_eq!(Description::parse("x".repeat(10_001)), Err(NotADescription));
+    }
+
+    #[test]
+    fn searches_are_short_and_in_one_line() {
+        let parse = |raw: &str| SearchText::parse(raw).map(|text| text.map(|text| text.as_str().to_owned()));
+        assert_eq!(parse(" blue \t\n mug "), Ok(Some("blue mug".into())));
+        assert_eq!(parse(" \u{3000} "), Ok(None));
+        assert!(parse(&"ü".repeat(200)).is_ok());
+        for text in ["a\0", "\u{7f}", &"x".repeat(201)] {
+            assert_eq!(parse(text), Err(NotASearchText), "{text:?}");
+        }
     }
 
     #[test]

@@ -18,9 +18,17 @@ impl Shop {
         self.admin().await.post("/products", &product).await.expect(201)
     }
 
-    /// The product as it is now.
+    /// The product as it is now: what anybody sees may be a moment old, so it is asked for until it is the row's version.
     pub(crate) async fn look_at(&self, product: &Value) -> Value {
-        self.visitor().get(&format!("/products/{}", text(&product["id"]))).await.expect(200)
+        let id: Uuid = text(&product["id"]).parse().expect("an id");
+        let version = sqlx::query_scalar("SELECT version FROM products WHERE id = $1").bind(id);
+        let version: i64 = version.fetch_one(&self.pool).await.expect("it is there");
+        let path = format!("/products/{id}");
+        eventually("the product is shown as it is", async || {
+            let seen = self.visitor().get(&path).await.expect(200);
+            (seen["version"].as_i64() >= Some(version)).then_some(seen)
+        })
+        .await
     }
 
     /// What is in stock of a product, and what of that is available.

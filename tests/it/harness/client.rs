@@ -168,6 +168,19 @@ impl Reply {
     }
 }
 
+/// All pages of a list of products, one after the other.
+pub(crate) async fn pages(client: &Client, query: &str) -> Vec<Value> {
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = client.get(&format!("/products?{query}{cursor}")).await.expect(200);
+        seen.extend(page["items"].as_array().expect("a list").iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return seen,
+        }
+    }
+}
+
 /// A string of an answer; empty if it is none.
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()

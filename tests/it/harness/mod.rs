@@ -15,7 +15,7 @@ mod shape;
 mod shop;
 mod wait;
 
-pub(crate) use client::{Client, Reply, text};
+pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
 pub(crate) use program::Program;
 pub(crate) use shape::{id, time};

@@ -292,7 +292,7 @@ impl Drop for Shop {
     }
 }
 
-async fn proxy_before(database: &Database) -> (Proxy, String) {
+pub(super) async fn proxy_before(database: &Database) -> (Proxy, String) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, database.options().get_port()));
     let proxy = Proxy::start(server).await.expect("a free port");
     let url = url(&database.options().host("127.0.0.1").port(proxy.addr().port()));

@@ -55,10 +55,12 @@ impl Wakeups {
             self.listening.set(!matches!(heard, Heard::Lost(_)));
             match heard {
                 Heard::Connected => self.bells.values().for_each(|bell| bell.notify_one()),
-                Heard::Notified(queue) => self.bells.get(queue).into_iter().for_each(|bell| bell.notify_one()),
+                Heard::Notified { payload: queue, .. } => {
+                    self.bells.get(queue).into_iter().for_each(|bell| bell.notify_one());
+                }
                 Heard::Lost(error) => tracing::warn!(%error, "can't listen for new jobs; polling for them"),
             }
         };
-        listen(database.pool(), CHANNEL, hear).await;
+        listen(database.pool(), &[CHANNEL], hear).await;
     }
 }

@@ -49,12 +49,12 @@ async fn a_connection_that_died_without_a_word_is_made_anew() {
         let hear = |heard: Heard<'_>| {
             let what = match heard {
                 Heard::Connected => "connected".to_owned(),
-                Heard::Notified(payload) => payload.to_owned(),
+                Heard::Notified { payload, .. } => payload.to_owned(),
                 Heard::Lost(_) => "lost".to_owned(),
             };
             said.send(what).expect("the test still runs");
         };
-        listen(&pool, CHANNEL, hear).await;
+        listen(&pool, &[CHANNEL], hear).await;
     });
     let mut next = async || timeout(PATIENCE, heard.recv()).await.expect("something is heard").expect("for ever");
     let tell = async |payload| lab.sql(&format!(r#"NOTIFY "{CHANNEL}", '{payload}'"#)).await;

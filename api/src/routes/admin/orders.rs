@@ -113,6 +113,7 @@ async fn refund(
     let key = key.required(&body.raw)?;
     let request = RequestRefund { order: id, admin: admin.id, key, amount, reason, restock };
     let requested = order::request_refund(&app.pool, &request).await?;
+    app.answers.forget(); // units may have come back
     let done_before = matches!(requested, RefundRequested::Replayed(_));
     Ok((StatusCode::ACCEPTED, replayed(done_before), find(&app, id).await?).into_response())
 }
@@ -124,6 +125,7 @@ async fn accept(
     _: OptionalBody<NoMembers>,
 ) -> Result<Json<AdminOrderView>, Problem> {
     order::accept(&app.pool, admin.id, id).await?;
+    app.answers.forget(); // it may have reserved units again
     find(&app, id).await
 }
 
