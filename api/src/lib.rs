@@ -4,8 +4,15 @@
 //! It holds no SQL, calls nothing outside the database, and keeps nothing that a second replica would need.
 
 mod access;
+mod client;
+mod cors;
+mod encoding;
 mod extract;
 mod gate;
+mod head;
+mod headers;
+mod limits;
+mod load;
 mod ops;
 mod problem;
 mod request_id;
@@ -13,8 +20,12 @@ mod respond;
 mod routes;
 mod serve;
 pub mod server;
+mod shares;
 mod startup;
 pub mod state;
+mod stream;
+mod tls;
+mod unread;
 mod wait;
 
 pub use startup::run;

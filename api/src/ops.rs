@@ -23,6 +23,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
     let scrape = move |State(app): State<AppState>| async move {
         measure_pool(&app);
+        app.load.measure();
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
     };
     Router::new()

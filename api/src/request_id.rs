@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_LEN: usize = 128;
 
 /// Takes the client's own id if it is sane, else makes one; runs the request on its behalf.

@@ -9,17 +9,17 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use http::{HeaderName, HeaderValue, header};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access,
+    access, client, cors, encoding,
     extract::BODY_LIMIT,
-    gate, ops,
+    gate, head, headers, limits, load, ops,
     problem::{Problem, kinds},
     request_id, routes,
     state::AppState,
+    unread,
 };
 
 /// Longest that one request may take, its body's arrival included.
@@ -36,18 +36,27 @@ fn shell(app: AppState, routes: Router<AppState>) -> Router {
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
         .method_not_allowed_fallback(method_not_allowed);
+    // From the outside in: whatever refuses a request has an id, a log line and its headers around it.
     let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn(unread::settle))
         .layer(middleware::from_fn(request_id::keep_or_make))
         .layer(middleware::from_fn(access::record))
-        .layer(middleware::from_fn(common_headers))
+        .layer(middleware::from_fn_with_state(app.clone(), headers::add))
+        .option_layer(cors::layer(&app.config.http))
+        .layer(middleware::from_fn(encoding::negotiate))
+        .layer(encoding::layer())
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(head::check))
+        .layer(middleware::from_fn_with_state(app.clone(), client::identify))
         .layer(middleware::from_fn(within_time_limit))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), gate::pass))
-        .merge(health)
+        .layer(middleware::from_fn_with_state(app.clone(), load::in_slot))
         .fallback(unknown_path)
+        .layer(middleware::from_fn_with_state(app.clone(), limits::count))
+        .merge(health)
         .layer(layers)
         .with_state(app)
 }
@@ -67,20 +76,6 @@ async fn within_time_limit(request: Request, next: Next) -> Response {
             .retry_after(1)
             .into_response()
     })
-}
-
-/// Headers that are right for every answer, unless its handler has said otherwise: what the API tells is nobody's to keep,
-/// and JSON is JSON.
-async fn common_headers(request: Request, next: Next) -> Response {
-    const DEFAULTS: [(HeaderName, HeaderValue); 2] = [
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    let mut response = next.run(request).await;
-    for (name, value) in DEFAULTS {
-        response.headers_mut().entry(name).or_insert(value);
-    }
-    response
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
@@ -124,7 +119,7 @@ mod tests {
 
     async fn ask(app: AppState, method: &str, path: &str, id: Option<&str>) -> (StatusCode, http::HeaderMap, Value) {
         let routes = Router::new().route("/explode", get(explode));
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header("host", "shop.example");
         if let Some(id) = id {
             request = request.header("x-request-id", id);
         }

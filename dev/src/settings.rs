@@ -79,6 +79,9 @@ impl Settings {
         if get("METRICS_ADDR").is_some() {
             remarks.push("METRICS_ADDR is one address for two programs: each gets its own instead".into());
         }
+        if get("TLS_CERT").or(get("TLS_KEY")).is_some() {
+            remarks.push("TLS_CERT and TLS_KEY are left out: the shop of cargo dev is reached over HTTP".into());
+        }
         if !problems.is_empty() {
             bail!("the environment does not fit:\n  {}", problems.join("\n  "));
         }

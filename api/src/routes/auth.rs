@@ -6,13 +6,15 @@ use axum::{
     routing::{get, post},
 };
 use common::account::{
-    Email, HashError, LoginError, NewAccount, NewPassword, PersonName, RegisterError, Session, User,
+    Email, HashError, LoginError, NewAccount, NewPassword, PersonName, RegisterError, Session, TooManyHashes, User,
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use crate::{
-    extract::{Body, Caller},
+    extract::{Attempt, Body, Caller},
+    limits::Purpose,
+    load,
     problem::{Invalid, Kind, Problem},
     state::AppState,
 };
@@ -43,10 +45,13 @@ impl Registration {
 
 async fn register(
     State(app): State<AppState>,
+    attempt: Attempt,
     body: Body<Registration>,
 ) -> Result<(StatusCode, Json<Session>), Problem> {
     let account = body.value.parse()?;
+    attempt.at(Purpose::Register, account.email.as_str())?;
     let session = app.accounts.register(&app.pool, account).await?;
+    attempt.was_the_owners(&session.user.email);
     Ok((StatusCode::CREATED, Json(session)))
 }
 
@@ -56,10 +61,25 @@ impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         match error {
             RegisterError::EmailTaken => Self::new(EMAIL_TAKEN, "Log in, or register with another e-mail."),
-            RegisterError::Password(error @ HashError::WellKnown) => Self::invalid("/password", error),
-            RegisterError::Password(error @ HashError::Failed(_)) => Self::internal(&error),
+            RegisterError::Password(error) => error.into(),
             RegisterError::Database(error) => error.into(),
         }
+    }
+}
+
+impl From<HashError> for Problem {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::WellKnown => Self::invalid("/password", error),
+            HashError::Busy(error) => error.into(),
+            HashError::Failed(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TooManyHashes> for Problem {
+    fn from(_: TooManyHashes) -> Self {
+        load::shed("hashes")
     }
 }
 
@@ -70,9 +90,16 @@ struct Credentials {
     password: String,
 }
 
-async fn login(State(app): State<AppState>, body: Body<Credentials>) -> Result<Json<Session>, Problem> {
+async fn login(
+    State(app): State<AppState>,
+    attempt: Attempt,
+    body: Body<Credentials>,
+) -> Result<Json<Session>, Problem> {
     let Credentials { email, password } = body.value;
-    Ok(Json(app.accounts.login(&app.pool, &email, password).await?))
+    attempt.at(Purpose::LogIn, &email)?;
+    let session = app.accounts.login(&app.pool, &email, password).await?;
+    attempt.was_the_owners(&email);
+    Ok(Json(session))
 }
 
 const INVALID_CREDENTIALS: Kind =
@@ -83,6 +110,7 @@ impl From<LoginError> for Problem {
         match error {
             LoginError::InvalidCredentials => Self::new(INVALID_CREDENTIALS, "Check both, and try again.")
                 .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="kassa""#)),
+            LoginError::Busy(error) => error.into(),
             LoginError::Database(error) => error.into(),
         }
     }
