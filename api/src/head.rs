@@ -1,4 +1,4 @@
-//! What can be wrong with a request's head although it can be parsed: its target is too long, or it does not say whom it asks.
+//! What can be wrong with a request's head although it can be parsed: too long, or without a word of whom it asks.
 //! What can't be parsed is refused by [`crate::stream`].
 
 use axum::{extract::Request, middleware::Next, response::Response};
@@ -9,11 +9,17 @@ use crate::problem::{Problem, kinds};
 /// Longest path and query, in bytes: what any server is to take at least (RFC 9110, section 4.1).
 const TARGET_LIMIT: usize = 8000;
 
+/// Largest names and values of all headers together, in bytes.
+pub(crate) const HEADERS_LIMIT: usize = 32 * 1024;
+
 /// Lets a request through whose head is in order.
 pub(crate) async fn check(request: Request, next: Next) -> Result<Response, Problem> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_LIMIT {
         return Err(Problem::new(kinds::URI_TOO_LONG, format!("At most {TARGET_LIMIT} bytes are read here.")));
+    }
+    if request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>() > HEADERS_LIMIT {
+        return Err(Problem::new(kinds::HEADERS_TOO_LARGE, format!("At most {HEADERS_LIMIT} bytes are read here.")));
     }
     if request.version() >= Version::HTTP_11 && !has_one_host(request.headers()) {
         return Err(Problem::new(

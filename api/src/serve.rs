@@ -23,6 +23,7 @@ use tower::Layer as _;
 
 use crate::{
     client::{self, Client, Peer},
+    head::HEADERS_LIMIT,
     load::shed,
     shares::{Share, Shares},
     stream::ClientStream,
@@ -34,8 +35,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest wait for a client to agree on keys.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most bytes of a request's line and headers. hyper's limit of 100 headers stands.
-const HEAD_LIMIT: usize = 32 * 1024;
+/// Most bytes that are read ahead. What of a head doesn't fit is refused unread; hyper's limit of 100 headers stands.
+const BUFFER: usize = 2 * HEADERS_LIMIT;
 
 /// Longest wait for open requests after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -60,7 +61,7 @@ pub(crate) struct Entrance {
 pub(crate) async fn serve(entrance: Entrance, router: Router, mut stopped: watch::Receiver<bool>) {
     // HTTP/1.1 only: to guess the version, the first bytes would have to be waited for, without a limit.
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEAD_LIMIT);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
     let http = Arc::new(http);
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let connections = GracefulShutdown::new();

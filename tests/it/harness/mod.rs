@@ -8,6 +8,7 @@ mod database;
 mod faults;
 mod ground;
 mod program;
+mod raw;
 mod refunding;
 mod replicas;
 mod shape;
@@ -16,6 +17,7 @@ mod wait;
 
 pub(crate) use client::{Client, Reply, text};
 pub(crate) use database::{Database, Ended, url};
+pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
 pub(crate) use wait::eventually;
