@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request},
-    middleware::Next,
     response::Response,
 };
 use http::{HeaderValue, Method, header};
@@ -26,11 +25,14 @@ pub(crate) fn describe() {
 }
 
 /// Lets the request through, then tells of it.
-pub(crate) async fn record(request: Request, next: Next) -> Response {
+pub(crate) async fn record<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let method = label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
-    let response = next.run(request).await;
+    let response = next(request).await;
     let duration = start.elapsed();
 
     let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
@@ -57,7 +59,7 @@ pub(crate) fn last_words(problem: Problem, date: Option<&str>, over_tls: bool) -
     let id = Uuid::now_v7().to_string();
     let (status, mut headers, body) = problem.into_parts(Some(id.clone()));
     count(OTHER, UNMATCHED, status.as_u16());
-    tracing::info!(request_id = id, status = status.as_u16(), "no request");
+    tracing::info!(request_id = id, status = status.as_u16(), "refused what is no request");
     headers.extend(headers::defaults(over_tls));
     headers.insert(request_id::HEADER, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));
     headers.insert(header::CONTENT_LENGTH, body.len().into());

@@ -6,15 +6,9 @@ use std::{
     sync::Once,
 };
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::extract::Request;
 use http::{Extensions, HeaderMap, HeaderName};
 use ipnet::IpNet;
-
-use crate::state::AppState;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -42,16 +36,14 @@ impl Client {
     }
 }
 
-/// Finds out where a request comes from.
-pub(crate) async fn identify(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+/// Finds out where a request comes from, for whoever asks [`Client::of`].
+pub(crate) fn identify(request: &mut Request, proxies: &[IpNet]) {
     let peer = request.extensions().get().copied().unwrap_or(Peer(Ipv6Addr::UNSPECIFIED.into()));
-    let proxies = &app.config.http.trusted_proxies;
     let client = named_by(peer, request.headers(), proxies);
     if client.0 == peer.0.to_canonical() && request.headers().contains_key(FORWARDED_FOR) {
         tell_of_an_unknown_proxy(peer, proxies);
     }
     request.extensions_mut().insert(client);
-    next.run(request).await
 }
 
 /// Whether this address is a proxy's that is trusted.

@@ -2,7 +2,7 @@
 //! 8.8.3), so that of a packed one is another: `"x"` becomes `"x-gzip"`. Both name the same version: the suffix is taken off
 //! whatever a client sends back, before anybody compares it.
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::{extract::Request, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tower_http::{
     CompressionLevel,
@@ -26,7 +26,10 @@ pub(crate) fn layer() -> CompressionLayer<And<SizeAbove, NotForContentType>> {
 
 /// Decides whether the answer may be packed, and keeps the entity tags apart. Only what is read is packed: what is written is
 /// answered in short.
-pub(crate) async fn negotiate(mut request: Request, next: Next) -> Response {
+pub(crate) async fn negotiate<F: Future<Output = Response>>(
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let may_be_packed = request.method() == Method::GET && takes_gzip(request.headers());
     let headers = request.headers_mut();
     // The layer would answer 406 to who takes nothing at all, after the work was done.
@@ -37,7 +40,7 @@ pub(crate) async fn negotiate(mut request: Request, next: Next) -> Response {
     take_off_suffix(headers, header::IF_MATCH);
     let has_packed = take_off_suffix(headers, header::IF_NONE_MATCH);
 
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let has_it_already = response.status() == StatusCode::NOT_MODIFIED;
     let headers = response.headers_mut();
     if headers.contains_key(header::CONTENT_ENCODING) || has_it_already && has_packed {

@@ -1,7 +1,7 @@
 //! What can be wrong with a request's head although it can be parsed: too long, or without a word of whom it asks.
 //! What can't be parsed is refused by [`crate::stream`].
 
-use axum::{extract::Request, middleware::Next, response::Response};
+use axum::extract::Request;
 use http::{HeaderMap, Version, header, uri::Authority};
 
 use crate::problem::{Problem, kinds};
@@ -12,8 +12,8 @@ const TARGET_LIMIT: usize = 8000;
 /// Largest names and values of all headers together, in bytes.
 pub(crate) const HEADERS_LIMIT: usize = 32 * 1024;
 
-/// Lets a request through whose head is in order.
-pub(crate) async fn check(request: Request, next: Next) -> Result<Response, Problem> {
+/// Refuses a request whose head is not in order.
+pub(crate) fn check(request: &Request) -> Result<(), Problem> {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
     if target > TARGET_LIMIT {
         return Err(Problem::new(kinds::URI_TOO_LONG, format!("At most {TARGET_LIMIT} bytes are read here.")));
@@ -27,7 +27,7 @@ pub(crate) async fn check(request: Request, next: Next) -> Result<Response, Prob
             "There must be one header `Host`, and it must name a host.",
         ));
     }
-    Ok(next.run(request).await)
+    Ok(())
 }
 
 /// RFC 9112, section 3.2. Which host it is makes no difference: nothing is made of its name.

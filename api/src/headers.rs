@@ -1,14 +1,8 @@
 //! Headers that are right for every answer, unless its handler has said otherwise: what the API tells is nobody's to keep, JSON
 //! is JSON, and nothing of it is a page (OWASP REST Security Cheat Sheet, "Security Headers").
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
+use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
-
-use crate::state::AppState;
 
 const DEFAULTS: [(HeaderName, HeaderValue); 5] = [
     (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -28,10 +22,8 @@ pub(crate) fn defaults(over_tls: bool) -> impl Iterator<Item = (HeaderName, Head
 }
 
 /// Adds them.
-pub(crate) async fn add(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in defaults(app.config.http.tls.is_some()) {
+pub(crate) fn add(response: &mut Response, over_tls: bool) {
+    for (name, value) in defaults(over_tls) {
         response.headers_mut().entry(name).or_insert(value);
     }
-    response
 }

@@ -5,12 +5,6 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use axum::{
-    Extension,
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
 use common::config;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -18,7 +12,6 @@ use crate::{
     client::Client,
     problem::{Problem, kinds},
     shares::{Share, Shares},
-    state::AppState,
 };
 
 /// Most bytes of bodies in memory, of all requests together.
@@ -76,18 +69,13 @@ impl Load {
     }
 }
 
-/// Lets a request through if there is a slot for it.
-pub(crate) async fn in_slot(
-    State(app): State<AppState>,
-    Extension(client): Extension<Client>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Ok(slot) = app.load.slots.clone().try_acquire_owned() else {
-        return shed("requests").into_response();
-    };
-    let held = Held { slot: RefCell::new(Some(slot)), body: RefCell::new(app.load.bodies.of(Some(client))) };
-    HELD.scope(held, next.run(request)).await
+impl Load {
+    /// Does the work of a request, if there is a slot for it.
+    pub(crate) async fn in_slot<T>(&self, client: Client, work: impl Future<Output = T>) -> Result<T, Problem> {
+        let slot = self.slots.clone().try_acquire_owned().map_err(|_| shed("requests"))?;
+        let held = Held { slot: RefCell::new(Some(slot)), body: RefCell::new(self.bodies.of(Some(client))) };
+        Ok(HELD.scope(held, work).await)
+    }
 }
 
 /// Waits without a slot; then waits for one, before anybody who is new.

@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -13,9 +13,11 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access, client, cors, encoding,
+    access,
+    client::{self, Client},
+    cors, encoding,
     extract::BODY_LIMIT,
-    gate, head, headers, limits, load, ops,
+    head, headers, ops,
     problem::{Problem, kinds},
     request_id, routes,
     state::AppState,
@@ -36,29 +38,64 @@ fn shell(app: AppState, routes: Router<AppState>) -> Router {
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
         .method_not_allowed_fallback(method_not_allowed);
-    // From the outside in: whatever refuses a request has an id, a log line and its headers around it.
+    // From the outside in. What belongs together is one layer, as each costs every request some copies and allocations.
     let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn(unread::settle))
-        .layer(middleware::from_fn(request_id::keep_or_make))
-        .layer(middleware::from_fn(access::record))
-        .layer(middleware::from_fn_with_state(app.clone(), headers::add))
+        .layer(middleware::from_fn_with_state(app.clone(), around))
         .option_layer(cors::layer(&app.config.http))
-        .layer(middleware::from_fn(encoding::negotiate))
         .layer(encoding::layer())
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(head::check))
-        .layer(middleware::from_fn_with_state(app.clone(), client::identify))
-        .layer(middleware::from_fn(within_time_limit))
+        .layer(middleware::from_fn_with_state(app.clone(), within))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     routes
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), gate::pass))
-        .layer(middleware::from_fn_with_state(app.clone(), load::in_slot))
+        .layer(middleware::from_fn_with_state(app.clone(), at_work))
         .fallback(unknown_path)
-        .layer(middleware::from_fn_with_state(app.clone(), limits::count))
+        .layer(middleware::from_fn_with_state(app.clone(), counted))
         .merge(health)
         .layer(layers)
         .with_state(app)
+}
+
+/// What is around every answer, refusals included.
+async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let over_tls = app.config.http.tls.is_some();
+    let answer = |request| async move {
+        let mut response = encoding::negotiate(request, |request| next.run(request)).await;
+        headers::add(&mut response, over_tls);
+        response
+    };
+    unread::settle(request, |request| request_id::keep_or_make(request, |request| access::record(request, answer)))
+        .await
+}
+
+/// What holds for every request, those about health included.
+async fn within(State(app): State<AppState>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    head::check(&request)?;
+    client::identify(&mut request, &app.config.http.trusted_proxies);
+    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.map_err(|_| {
+        tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
+        Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
+            .retry_after(1)
+    })
+}
+
+/// Counts a request, whatever it asks for. Stripe's events are not counted: they come from few addresses, and in floods.
+async fn counted(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
+    if request.uri().path() == routes::WEBHOOKS {
+        return Ok(next.run(request).await);
+    }
+    let standing = app.limits.request(Client::of(request.extensions()))?;
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// What holds for what is work.
+async fn at_work(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
+    app.gate.pass()?;
+    app.load.in_slot(Client::of(request.extensions()), next.run(request)).await
 }
 
 async fn unknown_path() -> Problem {
@@ -67,15 +104,6 @@ async fn unknown_path() -> Problem {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(kinds::METHOD_NOT_ALLOWED, "The `Allow` header says which methods this path knows.")
-}
-
-async fn within_time_limit(request: Request, next: Next) -> Response {
-    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.unwrap_or_else(|_| {
-        tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
-        Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
-            .retry_after(1)
-            .into_response()
-    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]

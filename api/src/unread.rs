@@ -12,7 +12,6 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    middleware::Next,
     response::Response,
 };
 use http::{HeaderValue, header};
@@ -72,15 +71,18 @@ impl HttpBody for Kept {
 }
 
 /// See the module.
-pub(crate) async fn settle(request: Request, next: Next) -> Response {
+pub(crate) async fn settle<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     if request.body().is_end_stream() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let (head, body) = request.into_parts();
     // To look for a body that waits to be asked for is to ask for it.
     let is_on_its_way = !head.headers.contains_key(header::EXPECT);
     let mut kept = Kept(Arc::new(Mutex::new(State { body, ended: false })));
-    let mut response = next.run(Request::from_parts(head, Body::new(kept.clone()))).await;
+    let mut response = next(Request::from_parts(head, Body::new(kept.clone()))).await;
     if !kept.is_end_stream() && is_on_its_way {
         let _late = timeout(PATIENCE, kept.read_out()).await;
     }

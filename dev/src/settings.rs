@@ -189,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_here_is_left_out_with_a_remark() {
+        for name in ["METRICS_ADDR", "TLS_CERT", "TLS_KEY"] {
+            let settings = read(&[(name, "x")]).expect("fits");
+            assert!(settings.remarks.concat().contains(name), "{:?}", settings.remarks);
+        }
+    }
+
+    #[test]
     fn a_database_of_the_callers_is_used_and_a_broken_one_is_not_repeated() {
         let given = "postgres://me:secret@db.example/shop";
         assert_eq!(read(&[("DATABASE_URL", given)]).expect("fits").database.as_deref(), Some(given));

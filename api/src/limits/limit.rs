@@ -35,7 +35,7 @@ pub(super) struct Limit {
 }
 
 /// What is left of a limit.
-pub(super) struct Standing {
+pub(crate) struct Standing {
     limit: u32,
     remaining: u32,
     /// Until all of it is there again.
@@ -86,7 +86,7 @@ impl Limit {
 
 impl Standing {
     /// Says it in an answer that doesn't tell of a narrower limit.
-    pub(super) fn tell(&self, headers: &mut HeaderMap) {
+    pub(crate) fn tell(&self, headers: &mut HeaderMap) {
         if !headers.contains_key(LIMIT) {
             headers.insert(LIMIT, self.limit.into());
             headers.insert(REMAINING, self.remaining.into());

@@ -9,12 +9,6 @@ mod limit;
 
 use std::{num::NonZeroU32, time::Duration};
 
-use axum::{
-    Extension,
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
 use common::{
     config::{ADDRESS_FACTOR, RateLimits},
     id::UserId,
@@ -22,8 +16,9 @@ use common::{
 use sha2::{Digest as _, Sha256};
 use tokio::time::{MissedTickBehavior, interval};
 
+pub(crate) use self::limit::Standing;
 use self::{familiar::Familiar, limit::Limit};
-use crate::{client::Client, problem::Problem, routes, state::AppState};
+use crate::{client::Client, problem::Problem};
 
 /// Whom something is counted for: an address, a user, or the hash of what should not be kept.
 type Key = [u8; 16];
@@ -74,6 +69,12 @@ impl Limits {
         }))
     }
 
+    /// Counts a request from this address; what is left is to be told in its answer.
+    pub(crate) fn request(&self, client: Client) -> Result<Option<Standing>, Problem> {
+        let Some(counted) = &self.0 else { return Ok(None) };
+        counted.requests.take(&client.key()).map(Some)
+    }
+
     /// Counts an attempt to log in, to register and the like from this address.
     pub(crate) fn attempt(&self, client: Client) -> Result<(), Problem> {
         let Some(counted) = &self.0 else { return Ok(()) };
@@ -116,24 +117,6 @@ impl Limits {
                 limit.prune();
             }
         }
-    }
-}
-
-/// Counts a request, or refuses it. Stripe's events are not counted: they come from few addresses, and in floods.
-pub(crate) async fn count(
-    State(app): State<AppState>,
-    Extension(client): Extension<Client>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    match &app.limits.0 {
-        Some(counted) if request.uri().path() != routes::WEBHOOKS => {
-            let standing = counted.requests.take(&client.key())?;
-            let mut response = next.run(request).await;
-            standing.tell(response.headers_mut());
-            Ok(response)
-        }
-        _ => Ok(next.run(request).await),
     }
 }
 
