@@ -6,9 +6,10 @@ use std::{
     sync::Once,
 };
 
-use axum::extract::Request;
 use http::{Extensions, HeaderMap, HeaderName};
 use ipnet::IpNet;
+
+use crate::state::App;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -16,16 +17,11 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// Where the request comes from; in each request's extensions.
+/// An address from which requests come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client(pub(crate) IpAddr);
 
 impl Client {
-    /// Whoever it was found to be.
-    pub(crate) fn of(request: &Extensions) -> Self {
-        request.get().copied().unwrap_or(Self(Ipv6Addr::UNSPECIFIED.into()))
-    }
-
     /// What stands for the address where something is counted by address. Of IPv6 that is the network of 64 bits, for whoever
     /// has one address of it has them all (RFC 4291, section 2.5.4).
     pub(crate) fn key(self) -> [u8; 16] {
@@ -36,14 +32,15 @@ impl Client {
     }
 }
 
-/// Finds out where a request comes from, for whoever asks [`Client::of`].
-pub(crate) fn identify(request: &mut Request, proxies: &[IpNet]) {
-    let peer = request.extensions().get().copied().unwrap_or(Peer(Ipv6Addr::UNSPECIFIED.into()));
-    let client = named_by(peer, request.headers(), proxies);
-    if client.0 == peer.0.to_canonical() && request.headers().contains_key(FORWARDED_FOR) {
+/// Where a request comes from.
+pub(crate) fn of(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Client {
+    let proxies = &app.config.http.trusted_proxies;
+    let peer = extensions.get().copied().unwrap_or(Peer(Ipv6Addr::UNSPECIFIED.into()));
+    let client = named_by(peer, headers, proxies);
+    if client.0 == peer.0.to_canonical() && headers.contains_key(FORWARDED_FOR) {
         tell_of_an_unknown_proxy(peer, proxies);
     }
-    request.extensions_mut().insert(client);
+    client
 }
 
 /// Whether this address is a proxy's that is trusted.

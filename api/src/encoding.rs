@@ -2,54 +2,82 @@
 //! 8.8.3), so that of a packed one is another: `"x"` becomes `"x-gzip"`. Both name the same version: the suffix is taken off
 //! whatever a client sends back, before anybody compares it.
 
-use axum::{extract::Request, response::Response};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tower_http::{
-    CompressionLevel,
-    compression::{
-        CompressionLayer,
-        predicate::{And, NotForContentType, Predicate as _, SizeAbove},
-    },
-};
+use std::io::{self, Write as _};
 
-/// Smallest body that is packed, in bytes: less fits into one packet as it is.
-const WORTHWHILE: u64 = 1024;
+use axum::{
+    body::{Body, HttpBody as _, to_bytes},
+    extract::Request,
+    response::{IntoResponse as _, Response},
+};
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+
+use crate::problem::Problem;
+
+/// Smallest and largest body that is packed, in bytes. Less fits into one packet as it is; more would hold up others.
+const SMALLEST: u64 = 1024;
+const LARGEST: u64 = 1024 * 1024;
 
 const SUFFIX: &str = "-gzip\"";
 
-/// Packs what is worth it. To be used inside [`negotiate`].
-pub(crate) fn layer() -> CompressionLayer<And<SizeAbove, NotForContentType>> {
-    // Half of what the best level takes off is taken off by the fastest, in a fraction of its time.
-    let worthwhile = SizeAbove::new(WORTHWHILE).and(NotForContentType::IMAGES);
-    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(worthwhile)
-}
-
-/// Decides whether the answer may be packed, and keeps the entity tags apart. Only what is read is packed: what is written is
-/// answered in short.
+/// Packs the answer if that is worth it, and keeps the entity tags apart. Only what is read is packed: what is written is answered
+/// in short.
 pub(crate) async fn negotiate<F: Future<Output = Response>>(
     mut request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
-    let may_be_packed = request.method() == Method::GET && takes_gzip(request.headers());
-    let headers = request.headers_mut();
-    // The layer would answer 406 to who takes nothing at all, after the work was done.
-    headers.remove(header::ACCEPT_ENCODING);
-    if may_be_packed {
-        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-    }
-    take_off_suffix(headers, header::IF_MATCH);
-    let has_packed = take_off_suffix(headers, header::IF_NONE_MATCH);
-
+    let is_read = request.method() == Method::GET;
+    let takes_gzip = takes_gzip(request.headers());
+    take_off_suffix(request.headers_mut(), header::IF_MATCH);
+    let has_packed = take_off_suffix(request.headers_mut(), header::IF_NONE_MATCH);
     let mut response = next(request).await;
     let has_it_already = response.status() == StatusCode::NOT_MODIFIED;
-    let headers = response.headers_mut();
-    if headers.contains_key(header::CONTENT_ENCODING) || has_it_already && has_packed {
-        put_on_suffix(headers);
+    let can_be_packed = is_read && can_be_packed(&response);
+    if can_be_packed || has_it_already {
+        response.headers_mut().append(header::VARY, header::ACCEPT_ENCODING.into());
     }
-    if has_it_already {
-        headers.append(header::VARY, header::ACCEPT_ENCODING.into()); // as it was when the client got it
+    if has_it_already && has_packed {
+        put_on_suffix(response.headers_mut());
     }
-    response
+    if can_be_packed && takes_gzip { packed(response).await } else { response }
+}
+
+/// Whether an answer is text, and neither too short nor too long.
+fn can_be_packed(response: &Response) -> bool {
+    let headers = response.headers();
+    let is_text = || {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        content_type.starts_with("text/") || ["json", "javascript"].iter().any(|kind| content_type.contains(kind))
+    };
+    let size = response.body().size_hint().exact();
+    size.is_some_and(|size| (SMALLEST..=LARGEST).contains(&size))
+        && is_text()
+        && !headers.contains_key(header::CONTENT_ENCODING)
+        && !headers.contains_key(header::CONTENT_RANGE)
+}
+
+async fn packed(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    let packed = match to_bytes(body, usize::MAX).await {
+        Ok(body) => gzip(&body).map_err(|error| Problem::internal(&error)),
+        Err(error) => Err(Problem::internal(&error)),
+    };
+    match packed {
+        Ok(packed) => {
+            head.headers.remove(header::CONTENT_LENGTH);
+            head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            put_on_suffix(&mut head.headers);
+            Response::from_parts(head, Body::from(packed))
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// At the fastest level, which takes off most of what the best one does, in a fraction of its time.
+fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzEncoder::new(Vec::with_capacity(bytes.len() / 2), Compression::fast());
+    gzip.write_all(bytes)?;
+    gzip.finish()
 }
 
 /// RFC 9110, section 12.5.3, of which we heed what is said of gzip.

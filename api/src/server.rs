@@ -13,9 +13,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access,
-    client::{self, Client},
-    cors, encoding,
+    access, client, cors, encoding,
     extract::BODY_LIMIT,
     head, headers, ops,
     problem::{Problem, kinds},
@@ -42,9 +40,8 @@ fn shell(app: AppState, routes: Router<AppState>) -> Router {
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(app.clone(), around))
         .option_layer(cors::layer(&app.config.http))
-        .layer(encoding::layer())
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), within))
+        .layer(middleware::from_fn(within))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     routes
         .method_not_allowed_fallback(method_not_allowed)
@@ -69,9 +66,8 @@ async fn around(State(app): State<AppState>, request: Request, next: Next) -> Re
 }
 
 /// What holds for every request, those about health included.
-async fn within(State(app): State<AppState>, mut request: Request, next: Next) -> Result<Response, Problem> {
+async fn within(request: Request, next: Next) -> Result<Response, Problem> {
     head::check(&request)?;
-    client::identify(&mut request, &app.config.http.trusted_proxies);
     tokio::time::timeout(TIME_LIMIT, next.run(request)).await.map_err(|_| {
         tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
         Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
@@ -84,7 +80,7 @@ async fn counted(State(app): State<AppState>, request: Request, next: Next) -> R
     if request.uri().path() == routes::WEBHOOKS {
         return Ok(next.run(request).await);
     }
-    let standing = app.limits.request(Client::of(request.extensions()))?;
+    let standing = app.limits.request(client::of(&app, request.extensions(), request.headers()))?;
     let mut response = next.run(request).await;
     if let Some(standing) = standing {
         standing.tell(response.headers_mut());
@@ -95,7 +91,8 @@ async fn counted(State(app): State<AppState>, request: Request, next: Next) -> R
 /// What holds for what is work.
 async fn at_work(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
     app.gate.pass()?;
-    app.load.in_slot(Client::of(request.extensions()), next.run(request)).await
+    let client = client::of(&app, request.extensions(), request.headers());
+    app.load.in_slot(client, next.run(request)).await
 }
 
 async fn unknown_path() -> Problem {

@@ -75,6 +75,9 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        if self.size == 0 {
+            return;
+        }
         let mut taken = self.shares.lock();
         taken.all -= self.size;
         if let Some(of) = self.of

@@ -7,7 +7,7 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 
 use crate::{
-    client::Client,
+    client::{self, Client},
     limits::Purpose,
     problem::Problem,
     state::{App, AppState},
@@ -35,7 +35,7 @@ impl FromRequestParts<AppState> for Attempt {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppState) -> Result<Self, Problem> {
-        let client = Client::of(&parts.extensions);
+        let client = client::of(app, &parts.extensions, &parts.headers);
         app.limits.attempt(client)?;
         Ok(Self { app: app.clone(), client })
     }
