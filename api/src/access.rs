@@ -5,13 +5,18 @@ use std::time::Instant;
 
 use axum::{
     extract::{MatchedPath, Request},
-    middleware::Next,
     response::Response,
 };
-use http::Method;
+use http::{HeaderValue, Method, header};
+use uuid::Uuid;
+
+use crate::{headers, problem::Problem, request_id};
 
 const REQUESTS: &str = "kassa_http_requests_total";
 const DURATION: &str = "kassa_http_request_duration_seconds";
+
+const UNMATCHED: &str = "unmatched";
+const OTHER: &str = "other";
 
 /// Tells what the metrics mean.
 pub(crate) fn describe() {
@@ -20,26 +25,55 @@ pub(crate) fn describe() {
 }
 
 /// Lets the request through, then tells of it.
-pub(crate) async fn record(request: Request, next: Next) -> Response {
+pub(crate) async fn record<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let method = label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
     let start = Instant::now();
-    let response = next.run(request).await;
+    let response = next(request).await;
     let duration = start.elapsed();
 
-    let route = route.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status().as_u16();
     let labels = [("method", method.to_owned()), ("route", route.to_owned())];
     metrics::histogram!(DURATION, &labels).record(duration.as_secs_f64());
-    let [method_label, route_label] = labels;
-    let labels = [method_label, route_label, ("status", status.to_string())];
-    metrics::counter!(REQUESTS, &labels).increment(1);
+    count(method, route, status);
     if route.starts_with("/health/") {
         tracing::debug!(method, route, status, duration_ms = millis(duration), "request");
     } else {
         tracing::info!(method, route, status, duration_ms = millis(duration), "request");
     }
     response
+}
+
+fn count(method: &str, route: &str, status: u16) {
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
+    metrics::counter!(REQUESTS, &labels).increment(1);
+}
+
+/// What a client is told, byte by byte, whose request could not be read or is not read: afterwards the connection ends. Tells
+/// of it like of any answer.
+pub(crate) fn last_words(problem: Problem, date: Option<&str>, over_tls: bool) -> Vec<u8> {
+    let id = Uuid::now_v7().to_string();
+    let (status, mut headers, body) = problem.into_parts(Some(id.clone()));
+    count(OTHER, UNMATCHED, status.as_u16());
+    tracing::info!(request_id = id, status = status.as_u16(), "refused what is no request");
+    headers.extend(headers::defaults(over_tls));
+    headers.insert(request_id::HEADER, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));
+    headers.insert(header::CONTENT_LENGTH, body.len().into());
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Some(date) = date.and_then(|date| date.parse().ok()) {
+        headers.insert(header::DATE, date);
+    }
+    let mut words = format!("HTTP/1.1 {status}\r\n").into_bytes();
+    for (name, value) in &headers {
+        words.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    words.extend(b"\r\n");
+    words.extend(body);
+    words
 }
 
 /// A method may be any word; only the usual ones become labels.
@@ -52,7 +86,7 @@ fn label(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        _ => "other",
+        _ => OTHER,
     }
 }
 

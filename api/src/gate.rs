@@ -3,16 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
-};
-
-use crate::{
-    problem::{Problem, kinds},
-    state::AppState,
-};
+use crate::problem::{Problem, kinds};
 
 /// Closed at first; once open, open for good.
 #[derive(Debug, Default)]
@@ -24,17 +15,17 @@ impl Gate {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Refuses a request while it is closed.
+    pub(crate) fn pass(&self) -> Result<(), Problem> {
+        if self.is_open() {
+            Ok(())
+        } else {
+            Err(Problem::new(kinds::UNAVAILABLE, "The shop is starting.").retry_after(1))
+        }
+    }
+
     /// Whether requests are let through.
     pub fn is_open(&self) -> bool {
         self.0.load(Ordering::Acquire)
-    }
-}
-
-/// Lets a request through if the gate is open.
-pub(crate) async fn pass(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
-    if app.gate.is_open() {
-        Ok(next.run(request).await)
-    } else {
-        Err(Problem::new(kinds::UNAVAILABLE, "The shop is starting.").retry_after(1))
     }
 }

@@ -5,8 +5,15 @@
 
 mod access;
 mod cache;
+mod client;
+mod cors;
+mod encoding;
 mod extract;
 mod gate;
+mod head;
+mod headers;
+mod limits;
+mod load;
 mod news;
 mod ops;
 mod problem;
@@ -15,8 +22,12 @@ mod respond;
 mod routes;
 mod serve;
 pub mod server;
+mod shares;
 mod startup;
 pub mod state;
+mod stream;
+mod tls;
+mod unread;
 mod wait;
 
 pub use startup::run;

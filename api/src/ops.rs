@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use axum::{Json, Router, extract::State, middleware, routing::get};
+use axum::{
+    Json, Router,
+    extract::{Request, State},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
 use common::db;
 use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -23,6 +29,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
     let scrape = move |State(app): State<AppState>| async move {
         measure_pool(&app);
+        app.load.measure();
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
     };
     Router::new()
@@ -30,8 +37,12 @@ pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .fallback(async || Problem::new(kinds::NOT_FOUND, "There are /metrics, /health/live and /health/ready."))
-        .layer(middleware::from_fn(request_id::keep_or_make))
+        .layer(middleware::from_fn(with_an_id))
         .with_state(app)
+}
+
+async fn with_an_id(request: Request, next: Next) -> Response {
+    request_id::keep_or_make(request, |request| next.run(request)).await
 }
 
 /// What a probe is told when all is well.

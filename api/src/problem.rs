@@ -48,6 +48,9 @@ pub(crate) mod kinds {
         REQUEST_IN_PROGRESS CONFLICT "request_in_progress" "The first request with this key still runs"
         INSUFFICIENT_STOCK CONFLICT "insufficient_stock" "There is not enough stock"
         PRECONDITION_FAILED PRECONDITION_FAILED "precondition_failed" "It has changed since it was read"
+        URI_TOO_LONG URI_TOO_LONG "uri_too_long" "The path and the query are too long"
+        HEADERS_TOO_LARGE REQUEST_HEADER_FIELDS_TOO_LARGE "headers_too_large" "The headers are too large"
+        RATE_LIMITED TOO_MANY_REQUESTS "rate_limited" "There were too many of these"
         PAYLOAD_TOO_LARGE PAYLOAD_TOO_LARGE "payload_too_large" "The body is too large"
         UNSUPPORTED_MEDIA_TYPE UNSUPPORTED_MEDIA_TYPE "unsupported_media_type" "The body is not of a type that is read here"
         VALIDATION_FAILED UNPROCESSABLE_ENTITY "validation_failed" "Some of the input is not valid"
@@ -158,23 +161,29 @@ struct Document<'a> {
     members: &'a Map<String, Value>,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+impl Problem {
+    /// What it is as an answer to this request.
+    pub(crate) fn into_parts(self, request_id: Option<String>) -> (StatusCode, HeaderMap, Vec<u8>) {
         let document = Document {
             r#type: format!("urn:kassa:problem:{}", self.kind.code),
             title: self.kind.title,
             status: self.kind.status.as_u16(),
             detail: &self.detail,
             code: self.kind.code,
-            request_id: request_id::current(),
+            request_id,
             errors: &self.more.errors,
             members: &self.more.members,
         };
         let body = serde_json::to_vec(&document).expect("strings and JSON values are JSON");
-        let mut response = (self.kind.status, [content_type], body).into_response();
-        response.headers_mut().extend(self.more.headers);
-        response
+        let mut headers = self.more.headers;
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        (self.kind.status, headers, body)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.into_parts(request_id::current()).into_response()
     }
 }
 

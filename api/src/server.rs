@@ -4,22 +4,22 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use http::{HeaderName, HeaderValue, header};
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access,
+    access, client, cors, encoding,
     extract::BODY_LIMIT,
-    gate, ops,
+    head, headers, ops,
     problem::{Problem, kinds},
     request_id, routes,
     state::AppState,
+    unread,
 };
 
 /// Longest that one request may take, its body's arrival included.
@@ -36,20 +36,63 @@ fn shell(app: AppState, routes: Router<AppState>) -> Router {
         .route("/health/live", get(ops::live))
         .route("/health/ready", get(ops::ready))
         .method_not_allowed_fallback(method_not_allowed);
+    // From the outside in. What belongs together is one layer, as each costs every request some copies and allocations.
     let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn(request_id::keep_or_make))
-        .layer(middleware::from_fn(access::record))
-        .layer(middleware::from_fn(common_headers))
+        .layer(middleware::from_fn_with_state(app.clone(), around))
+        .option_layer(cors::layer(&app.config.http))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(within_time_limit))
+        .layer(middleware::from_fn(within))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     routes
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), gate::pass))
-        .merge(health)
+        .layer(middleware::from_fn_with_state(app.clone(), at_work))
         .fallback(unknown_path)
+        .layer(middleware::from_fn_with_state(app.clone(), counted))
+        .merge(health)
         .layer(layers)
         .with_state(app)
+}
+
+/// What is around every answer, refusals included.
+async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let over_tls = app.config.http.tls.is_some();
+    let answer = |request| async move {
+        let mut response = encoding::negotiate(request, |request| next.run(request)).await;
+        headers::add(&mut response, over_tls);
+        response
+    };
+    unread::settle(request, |request| request_id::keep_or_make(request, |request| access::record(request, answer)))
+        .await
+}
+
+/// What holds for every request, those about health included.
+async fn within(request: Request, next: Next) -> Result<Response, Problem> {
+    head::check(&request)?;
+    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.map_err(|_| {
+        tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
+        Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
+            .retry_after(1)
+    })
+}
+
+/// Counts a request, whatever it asks for. Stripe's events are not counted: they come from few addresses, and in floods.
+async fn counted(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
+    if request.uri().path() == routes::WEBHOOKS {
+        return Ok(next.run(request).await);
+    }
+    let standing = app.limits.request(client::of(&app, request.extensions(), request.headers()))?;
+    let mut response = next.run(request).await;
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// What holds for what is work.
+async fn at_work(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
+    app.gate.pass()?;
+    let client = client::of(&app, request.extensions(), request.headers());
+    app.load.in_slot(client, next.run(request)).await
 }
 
 async fn unknown_path() -> Problem {
@@ -58,29 +101,6 @@ async fn unknown_path() -> Problem {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(kinds::METHOD_NOT_ALLOWED, "The `Allow` header says which methods this path knows.")
-}
-
-async fn within_time_limit(request: Request, next: Next) -> Response {
-    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.unwrap_or_else(|_| {
-        tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
-        Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
-            .retry_after(1)
-            .into_response()
-    })
-}
-
-/// Headers that are right for every answer, unless its handler has said otherwise: what the API tells is nobody's to keep,
-/// and JSON is JSON.
-async fn common_headers(request: Request, next: Next) -> Response {
-    const DEFAULTS: [(HeaderName, HeaderValue); 2] = [
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    let mut response = next.run(request).await;
-    for (name, value) in DEFAULTS {
-        response.headers_mut().entry(name).or_insert(value);
-    }
-    response
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
@@ -124,7 +144,7 @@ mod tests {
 
     async fn ask(app: AppState, method: &str, path: &str, id: Option<&str>) -> (StatusCode, http::HeaderMap, Value) {
         let routes = Router::new().route("/explode", get(explode));
-        let mut request = Request::builder().method(method).uri(path);
+        let mut request = Request::builder().method(method).uri(path).header("host", "shop.example");
         if let Some(id) = id {
             request = request.header("x-request-id", id);
         }

@@ -8,14 +8,20 @@ use common::{
     db::{self, SchemaError},
     order, program, telemetry,
 };
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
-    access, cache, news, ops, routes,
-    serve::serve,
+    access, cache, limits, load, news, ops, routes,
+    serve::{Entrance, serve},
     server,
+    shares::Shares,
     state::{App, AppState},
+    tls,
 };
+
+/// Connections of those who ask for metrics and health.
+const MOST_OPERATORS: usize = 256;
 
 /// Serves until SIGTERM or SIGINT, then finishes the open requests.
 ///
@@ -27,16 +33,35 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     let metrics = telemetry::record_metrics()?;
     access::describe();
     cache::describe();
+    limits::describe();
+    load::describe();
     ops::describe();
     order::describe_metrics();
     routes::describe();
     let told_to_stop = program::told_to_stop()?;
     let app = Arc::new(App::new(config));
-    let api = bind(app.config.addr, "API_ADDR").await?;
-    let operations = bind(app.config.metrics_addr, "METRICS_ADDR").await?;
-    tracing::info!(addr = %app.config.addr, metrics_addr = %app.config.metrics_addr, "listening");
+    let http = &app.config.http;
+    allow_files(http.max_connections);
+    let tls = http.tls.clone().map(tls::acceptor).transpose()?;
+    let api = Entrance {
+        listener: bind(http.addr, "API_ADDR").await?,
+        tls,
+        connections: app.load.connections.clone(),
+        trusted_proxies: http.trusted_proxies.clone(),
+    };
+    let operations = Entrance {
+        listener: bind(app.config.metrics_addr, "METRICS_ADDR").await?,
+        tls: None,
+        connections: Shares::new(MOST_OPERATORS),
+        trusted_proxies: vec![],
+    };
+    tracing::info!(addr = %http.addr, tls = api.tls.is_some(), metrics_addr = %app.config.metrics_addr, "listening");
 
     tokio::spawn(news::listen(app.clone()));
+    tokio::spawn({
+        let app = app.clone();
+        async move { app.limits.keep_small().await }
+    });
     let (stop, stopped) = watch::channel(false);
     let api = tokio::spawn(serve(api, server::router(app.clone()), stopped.clone()));
     let operations = tokio::spawn(serve(operations, ops::router(app.clone(), metrics), stopped));
@@ -50,6 +75,22 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     operations.await.context("the metrics' server broke")?;
     app.pool.close().await;
     outcome
+}
+
+/// Raises the limit of open files to what so many connections take, as far as the system allows.
+fn allow_files(connections: usize) {
+    /// Those to the database, and whatever else is open.
+    const OTHERS: u64 = 128;
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
+        let raised = wanted.min(hard).max(soft);
+        setrlimit(Resource::RLIMIT_NOFILE, raised, hard).map(|()| raised)
+    });
+    match raised {
+        Ok(files) if files >= wanted => {}
+        Ok(files) => tracing::warn!(files, "fewer files may be open than API_MAX_CONNECTIONS takes"),
+        Err(error) => tracing::warn!(%error, "the limit of open files can't be raised"),
+    }
 }
 
 async fn bind(addr: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{account::Accounts, clock::Clock, config, db};
 use sqlx::PgPool;
 
-use crate::{cache::Answers, gate::Gate, wait::Waiters};
+use crate::{cache::Answers, gate::Gate, limits::Limits, load::Load, wait::Waiters};
 
 /// What handlers get by `State(app): State<AppState>`.
 pub type AppState = Arc<App>;
@@ -23,6 +23,10 @@ pub struct App {
     pub accounts: Accounts,
     /// Closed until the database has been found fit.
     pub gate: Gate,
+    /// How often one may ask.
+    pub(crate) limits: Limits,
+    /// How much is in work.
+    pub(crate) load: Load,
     /// Those who wait for an order to change.
     pub(crate) waiters: Waiters,
     /// What was answered a moment ago.
@@ -36,12 +40,16 @@ impl App {
         let accounts =
             Accounts::new(&config.jwt_secrets, config.access_token_lifetime, config.refresh_token_lifetime, clock);
         let pool = db::pool(config.database.options.clone(), config.database.max_connections);
+        let limits = Limits::new(config.http.rate_limits);
+        let load = Load::new(&config.http);
         Self {
             pool,
             config,
             clock,
             accounts,
             gate: Gate::default(),
+            limits,
+            load,
             waiters: Waiters::default(),
             answers: Answers::default(),
         }

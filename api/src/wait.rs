@@ -1,7 +1,7 @@
 //! Waiting for an order to change, for clients that would rather wait than poll. The process' LISTEN connection tells all
 //! waiters; behind it each looks for itself every second, so that a lost notification costs a second.
 //!
-//! It holds no connection while it waits, and nothing that another replica would need.
+//! It holds neither a connection nor a slot while it waits, and nothing that another replica would need.
 
 use std::{
     collections::HashMap,
@@ -11,6 +11,8 @@ use std::{
 
 use common::{id::OrderId, listen::Heard, order::CHANGES};
 use tokio::{sync::Notify, time::Instant};
+
+use crate::load::without_slot;
 
 /// How long a waiter trusts the notifications.
 const POLL: Duration = Duration::from_secs(1);
@@ -42,10 +44,13 @@ impl Waiters {
             if is_enough(&found) || Instant::now() >= deadline {
                 return Ok(found);
             }
-            tokio::select! {
-                () = rung => {}
-                () = tokio::time::sleep_until(deadline.min(Instant::now() + POLL)) => {}
-            }
+            let woken = async {
+                tokio::select! {
+                    () = rung => {}
+                    () = tokio::time::sleep_until(deadline.min(Instant::now() + POLL)) => {}
+                }
+            };
+            without_slot(woken).await;
         }
     }
 

@@ -52,6 +52,8 @@ impl Environment {
             ("STRIPE_WEBHOOK_SECRET", access.stripe_webhook_secret.clone()),
             ("MAIL_URL", mail_url),
             or_ours("MAIL_FROM", SENDER),
+            ("TLS_CERT", String::new()), // as good as unset
+            ("TLS_KEY", String::new()),
         ])
     }
 

@@ -79,6 +79,9 @@ impl Settings {
         if get("METRICS_ADDR").is_some() {
             remarks.push("METRICS_ADDR is one address for two programs: each gets its own instead".into());
         }
+        if get("TLS_CERT").or(get("TLS_KEY")).is_some() {
+            remarks.push("TLS_CERT and TLS_KEY are left out: the shop of cargo dev is reached over HTTP".into());
+        }
         if !problems.is_empty() {
             bail!("the environment does not fit:\n  {}", problems.join("\n  "));
         }
@@ -183,6 +186,14 @@ mod tests {
         let settings = read(&ours).expect("fits");
         assert_eq!((settings.database, settings.stripe), (None, None));
         assert_eq!(settings.remarks.len(), 1);
+    }
+
+    #[test]
+    fn what_does_not_fit_here_is_left_out_with_a_remark() {
+        for name in ["METRICS_ADDR", "TLS_CERT", "TLS_KEY"] {
+            let settings = read(&[(name, "x")]).expect("fits");
+            assert!(settings.remarks.concat().contains(name), "{:?}", settings.remarks);
+        }
     }
 
     #[test]

@@ -53,6 +53,26 @@ async fn a_mail_whose_acceptance_got_lost_is_sent_again_under_its_message_id() {
 }
 
 #[tokio::test]
+async fn a_late_answer_to_one_mail_is_not_taken_for_the_answer_to_another() {
+    let shop = Shop::with(&[("SMTP_TIMEOUT_SECONDS", "1")]).await;
+    let product = shop.product(500, 2).await;
+    let (first, second) = (shop.shopper().await, shop.shopper().await);
+    let order = shop.order(&second, &product, 1).await;
+    let late = Fault { delay_ms: 1500, times: Some(1), to: Some(first.email.clone()), ..at(Moment::Message) };
+    shop.mail.add_fault(late);
+    shop.mail.add_fault(Fault { cut: true, times: Some(1), to: Some(second.email.clone()), ..at(Moment::Message) });
+    let given_up = shop.order(&first, &product, 1).await;
+    shop.pay(&first, &given_up).await;
+    let once = "SELECT count(*) FROM jobs WHERE job_type = 'email.send' AND failures = 1";
+    eventually("the first mail is given up", async || (shop.count(once).await == 1).then_some(())).await;
+    shop.pay(&second, &order).await;
+    shop.settle().await;
+    assert_eq!(shop.mails(&second.email, 1).await.len(), 1);
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'sent' AND attempts = 2").await, 2);
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn a_mail_that_is_refused_for_good_is_given_up_at_once_and_the_order_stands() {
     let shop = Shop::start().await;
     shop.mail.add_fault(Fault { code: Some(550), ..at(Moment::Recipient) });

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use common::db;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Shop, pages, text};
@@ -226,7 +227,7 @@ async fn what_is_renamed_is_found_by_its_new_words_and_a_sale_rewrites_no_index(
     assert_eq!(found(&visitor, "jug", "").await, ["Green jug"]);
     assert_eq!(found(&visitor, "blue mug", "").await, ["Large blue mug with a lid"]);
 
-    let mut tx = shop.pool.begin().await.expect("the database answers");
+    let mut tx = db::begin(&shop.pool).await.expect("the database answers");
     let sale = "UPDATE products SET stock = stock - 1, reserved = reserved - 1 WHERE name = 'Green jug'";
     let reservation = "UPDATE products SET reserved = reserved + 1 WHERE name = 'Green jug'";
     for statement in [reservation, sale] {

@@ -1,16 +1,22 @@
 //! Bodies: JSON objects read strictly, or bytes as they came.
 
-use std::time::Duration;
+use std::{error::Error, iter, time::Duration};
 
 use axum::{
-    body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    RequestExt as _,
+    body::{Body as Incoming, Bytes},
+    extract::{FromRequest, Request},
 };
-use http::{HeaderMap, StatusCode, header};
+use bytes::BytesMut;
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::error::Category;
 
-use crate::problem::{Problem, kinds};
+use crate::{
+    load,
+    problem::{Problem, kinds},
+};
 
 /// Largest JSON body, in bytes. Routes with larger ones say so themselves.
 pub(crate) const BODY_LIMIT: usize = 64 * 1024;
@@ -68,21 +74,33 @@ pub(crate) struct RawBody(pub(crate) Bytes);
 impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match tokio::time::timeout(ARRIVAL, Bytes::from_request(request, state)).await {
-            Ok(Ok(bytes)) => Ok(Self(bytes)),
-            Ok(Err(rejection)) => Err(unreadable(&rejection)),
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let arrival = tokio::time::timeout(ARRIVAL, whole(request.into_limited_body()));
+        match load::without_slot(arrival).await {
+            Ok(body) => body.map(Self),
             Err(_) => Err(Problem::new(kinds::REQUEST_TIMEOUT, "The body took too long to arrive.")),
         }
     }
 }
 
-fn unreadable(rejection: &BytesRejection) -> Problem {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Problem::new(kinds::PAYLOAD_TOO_LARGE, "The body is larger than is read here.")
+async fn whole(mut body: Incoming) -> Result<Bytes, Problem> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| unreadable(&error))?;
+        if let Ok(bytes) = frame.into_data() {
+            load::hold(bytes.len())?;
+            whole.extend_from_slice(&bytes);
         }
-        _ => Problem::new(kinds::MALFORMED_REQUEST, "The body broke off."),
+    }
+    Ok(whole.freeze())
+}
+
+fn unreadable(error: &axum::Error) -> Problem {
+    let mut causes = iter::successors(Some(error as &dyn Error), |cause| (*cause).source());
+    if causes.any(<dyn Error>::is::<LengthLimitError>) {
+        Problem::new(kinds::PAYLOAD_TOO_LARGE, "The body is larger than is read here.")
+    } else {
+        Problem::new(kinds::MALFORMED_REQUEST, "The body broke off.")
     }
 }
 

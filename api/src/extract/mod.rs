@@ -1,5 +1,6 @@
 //! From a request to the shop's own types. Whatever is wrong with a request is told as a problem.
 
+mod attempt;
 mod body;
 mod caller;
 mod conditional;
@@ -9,6 +10,7 @@ mod path;
 mod prefer;
 mod query;
 
+pub(crate) use attempt::Attempt;
 pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, not_null};
 pub(crate) use caller::{Admin, Caller, OptionalCaller};
 pub(crate) use conditional::{IfMatch, IfNoneMatch};

@@ -7,14 +7,16 @@ use axum::{
 };
 use common::account::{
     Email, HashError, LoginError, NewAccount, NewPassword, PersonName, RefreshError, RegisterError, ResetError,
-    Session, User,
+    Session, TooManyHashes, User,
 };
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    extract::{Body, Caller},
+    extract::{Attempt, Body, Caller},
+    limits::Purpose,
+    load,
     problem::{Invalid, Kind, Problem, kinds},
     state::AppState,
 };
@@ -52,10 +54,13 @@ impl Registration {
 
 async fn register(
     State(app): State<AppState>,
+    attempt: Attempt,
     body: Body<Registration>,
 ) -> Result<(StatusCode, Json<Session>), Problem> {
     let account = body.value.parse()?;
+    attempt.at(Purpose::Register, account.email.as_str())?;
     let session = app.accounts.register(&app.pool, account).await?;
+    attempt.was_the_owners(&session.user.email);
     Ok((StatusCode::CREATED, Json(session)))
 }
 
@@ -75,8 +80,15 @@ impl From<HashError> for Problem {
     fn from(error: HashError) -> Self {
         match error {
             HashError::WellKnown => Self::invalid("/password", error),
+            HashError::Busy(error) => error.into(),
             HashError::Failed(_) => Self::internal(&error),
         }
+    }
+}
+
+impl From<TooManyHashes> for Problem {
+    fn from(_: TooManyHashes) -> Self {
+        load::shed("hashes")
     }
 }
 
@@ -87,9 +99,16 @@ struct Credentials {
     password: String,
 }
 
-async fn login(State(app): State<AppState>, body: Body<Credentials>) -> Result<Json<Session>, Problem> {
+async fn login(
+    State(app): State<AppState>,
+    attempt: Attempt,
+    body: Body<Credentials>,
+) -> Result<Json<Session>, Problem> {
     let Credentials { email, password } = body.value;
-    Ok(Json(app.accounts.login(&app.pool, &email, password).await?))
+    attempt.at(Purpose::LogIn, &email)?;
+    let session = app.accounts.login(&app.pool, &email, password).await?;
+    attempt.was_the_owners(&email);
+    Ok(Json(session))
 }
 
 const CHALLENGE: &str = r#"Bearer realm="kassa""#;
@@ -102,6 +121,7 @@ impl From<LoginError> for Problem {
             LoginError::InvalidCredentials => {
                 Self::new(INVALID_CREDENTIALS, "Check both, and try again.").challenge(CHALLENGE)
             }
+            LoginError::Busy(error) => error.into(),
             LoginError::Database(error) => error.into(),
         }
     }
@@ -149,8 +169,10 @@ struct ForgottenPassword {
 /// What is no address is answered like one that nobody has.
 async fn forgot_password(
     State(app): State<AppState>,
+    attempt: Attempt,
     body: Body<ForgottenPassword>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
+    attempt.at(Purpose::ForgotPassword, &body.value.email)?;
     app.accounts.forgot_password(&app.pool, &body.value.email).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({}))))
 }
@@ -162,7 +184,11 @@ struct PasswordReset {
     password: String,
 }
 
-async fn reset_password(State(app): State<AppState>, body: Body<PasswordReset>) -> Result<StatusCode, Problem> {
+async fn reset_password(
+    State(app): State<AppState>,
+    _: Attempt,
+    body: Body<PasswordReset>,
+) -> Result<StatusCode, Problem> {
     let PasswordReset { token, password } = body.value;
     let password = NewPassword::parse(password).map_err(|unfit| Problem::invalid("/password", unfit))?;
     app.accounts.reset_password(&app.pool, &token, password).await?;

@@ -48,6 +48,7 @@ async fn checkout(
     prefer: Prefer,
     body: OptionalBody<Checkout>,
 ) -> Result<Response, Problem> {
+    app.limits.check_out(caller.id())?;
     let request = PlaceOrder {
         user: caller.id(),
         expected_total: body.value.parse()?,

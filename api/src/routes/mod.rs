@@ -10,7 +10,7 @@ mod webhooks;
 
 use axum::Router;
 
-pub(crate) use webhooks::describe;
+pub(crate) use webhooks::{PATH as WEBHOOKS, describe};
 
 use crate::state::AppState;
 

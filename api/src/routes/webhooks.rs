@@ -15,6 +15,9 @@ use crate::{
     state::AppState,
 };
 
+/// Where Stripe sends its events.
+pub(crate) const PATH: &str = "/webhooks/stripe";
+
 /// Largest event, in bytes.
 const EVENT_LIMIT: usize = 1024 * 1024;
 
@@ -26,7 +29,7 @@ pub(crate) fn describe() {
 }
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/webhooks/stripe", post(receive)).layer(DefaultBodyLimit::max(EVENT_LIMIT))
+    Router::new().route(PATH, post(receive)).layer(DefaultBodyLimit::max(EVENT_LIMIT))
 }
 
 async fn receive(

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Accounts, Email, NewPassword, Session, store};
+use super::{Accounts, Email, NewPassword, Session, TooManyHashes, store};
 use crate::id::UserId;
 
 /// Why nobody was let in.
@@ -12,6 +12,9 @@ pub enum LoginError {
     /// No account has this e-mail and this password.
     #[error("the e-mail or the password is wrong")]
     InvalidCredentials,
+    /// Too many log in at once.
+    #[error(transparent)]
+    Busy(#[from] TooManyHashes),
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -28,7 +31,7 @@ impl Accounts {
             Err(_) => None,
         };
         let hash = found.as_ref().map(|found| found.password_hash.clone());
-        if !self.passwords.verify(password.clone(), hash).await {
+        if !self.passwords.verify(password.clone(), hash).await? {
             return Err(LoginError::InvalidCredentials);
         }
         let found = found.ok_or(LoginError::InvalidCredentials)?;

@@ -24,7 +24,7 @@ use sqlx::PgPool;
 pub use admin::{AdminCreated, CreateAdminError, create_admin};
 pub use email::{Email, NotAName, NotAnEmail, PersonName};
 pub use login::LoginError;
-pub use password::{HashError, NewPassword, Passwords, UnfitLength};
+pub use password::{HashError, NewPassword, Passwords, TooManyHashes, UnfitLength};
 pub use password_reset::ResetError;
 pub use register::{NewAccount, RegisterError};
 pub use reset_token::{NotAResetToken, ResetTokens};

@@ -38,11 +38,15 @@ impl fmt::Debug for NewPassword {
 /// put together from two parts: a tenfold of that also finds the likes of `password1234`.
 const FIRST_GUESSES: u64 = 100_000;
 
+/// How many may wait for a slot; at some 30 ms a hash the last of them waits for a second or two.
+const MOST_WAITING: usize = 64;
+
 /// Hashes passwords and verifies them.
 #[derive(Debug)]
 pub struct Passwords {
     argon2id: Argon2id,
     slots: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
     dummy: Arc<str>,
 }
 
@@ -52,10 +56,18 @@ pub enum HashError {
     /// It is among the first that an attacker would try.
     #[error("is too easy to guess; a few unrelated words make a better one")]
     WellKnown,
+    /// Too many wait already.
+    #[error(transparent)]
+    Busy(#[from] TooManyHashes),
     /// There was no memory or no randomness for it.
     #[error("could not be hashed: {0}")]
     Failed(argon2::password_hash::Error),
 }
+
+/// So many wait to have a password hashed that another would wait too long.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being hashed")]
+pub struct TooManyHashes;
 
 #[expect(clippy::new_without_default, reason = "it hashes a password, which nobody expects of a default")]
 impl Passwords {
@@ -67,7 +79,13 @@ impl Passwords {
         let cores = thread::available_parallelism().map_or(1, Into::into);
         let dummy =
             argon2id.hash_password(b"the password of nobody").expect("a machine without randomness can't run us");
-        Self { argon2id, slots: Arc::new(Semaphore::new((cores / 2).max(1))), dummy: dummy.to_string().into() }
+        let slots = (cores / 2).max(1);
+        Self {
+            argon2id,
+            slots: Arc::new(Semaphore::new(slots)),
+            queue: Arc::new(Semaphore::new(slots + MOST_WAITING)),
+            dummy: dummy.to_string().into(),
+        }
     }
 
     /// The hash of a password, as a PHC string, unless the password is well known; `personal` are words of its user's,
@@ -84,11 +102,14 @@ impl Passwords {
             }
             argon2id.hash_password(password.0.as_bytes()).map(|hash| hash.to_string()).map_err(HashError::Failed)
         })
-        .await
+        .await?
     }
 
     /// Whether this password has that hash. Without a hash the answer is no, after the same time.
-    pub async fn verify(&self, password: String, hash: Option<String>) -> bool {
+    ///
+    /// # Errors
+    /// When too many wait already.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, TooManyHashes> {
         let argon2id = self.argon2id.clone();
         let dummy = self.dummy.clone();
         self.in_slot(move || {
@@ -113,13 +134,14 @@ impl Passwords {
 
     /// Runs work for the processor on a blocking thread. The slot is held until the work is done, even if nobody waits for
     /// it any more: a caller that hangs up frees no core.
-    async fn in_slot<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+    async fn in_slot<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TooManyHashes> {
+        let place = self.queue.clone().try_acquire_owned().map_err(|_| TooManyHashes)?;
         let slot = self.slots.clone().acquire_owned().await.expect("the semaphore is never closed");
         let work = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
+            let _held = (place, slot);
             work()
         });
-        work.await.expect("hashing doesn't panic, and the runtime outlives its callers")
+        Ok(work.await.expect("hashing doesn't panic, and the runtime outlives its callers"))
     }
 }
 
@@ -129,6 +151,8 @@ mod tests {
         Barrier,
         atomic::{AtomicUsize, Ordering},
     };
+
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -151,10 +175,14 @@ mod tests {
         let hash = passwords.hash(password(&long), vec![]).await.expect("a good password");
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert!(!passwords.is_outdated(&hash));
-        assert!(passwords.verify(long.clone(), Some(hash.clone())).await);
-        assert!(!passwords.verify(format!("{long}x"), Some(hash.clone())).await);
-        assert!(!passwords.verify(long[..long.len() - 1].into(), Some(hash)).await);
-        assert!(!passwords.verify("the password of nobody".into(), None).await);
+        for (given, known, right) in [
+            (long.clone(), true, true),
+            (format!("{long}x"), true, false),
+            (long[..long.len() - 1].into(), true, false),
+            ("the password of nobody".into(), false, false),
+        ] {
+            assert_eq!(passwords.verify(given, known.then(|| hash.clone())).await, Ok(right));
+        }
     }
 
     #[tokio::test]
@@ -172,7 +200,7 @@ mod tests {
                     }
                     running.fetch_sub(1, Ordering::SeqCst);
                 };
-                passwords.in_slot(work).await;
+                passwords.in_slot(work).await.expect("there is room");
             })
         };
         let held = [hash(true), hash(true)];
@@ -207,6 +235,19 @@ mod tests {
             let refused = passwords.hash(password(known), vec!["ada@example.com".into()]).await;
             assert!(matches!(refused, Err(HashError::WellKnown)), "{known} was taken");
         }
+    }
+
+    #[tokio::test]
+    async fn so_many_wait_for_their_turn_and_no_more() {
+        let passwords = Arc::new(Passwords { queue: Arc::new(Semaphore::new(3)), ..Passwords::new() });
+        let mut logins = JoinSet::new();
+        for _ in 0..8 {
+            let passwords = passwords.clone();
+            logins.spawn(async move { passwords.verify("the password of nobody".into(), None).await });
+        }
+        let outcomes = logins.join_all().await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 5);
+        assert_eq!(passwords.verify("the password of nobody".into(), None).await, Ok(false), "and then others may");
     }
 
     #[test]

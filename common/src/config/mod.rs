@@ -1,11 +1,13 @@
 //! Configuration: what each program reads from its environment (and from `.env` in the working folder), checked as a
 //! whole before anything starts. Problems are told by name, all at once, and never with the value.
 
+mod http;
 mod programs;
 mod reader;
 mod values;
 mod variables;
 
+pub use http::{ADDRESS_FACTOR, Http, RateLimits, Tls};
 pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Reconciliation, Stripe, Worker};
 pub use reader::{Environment, Problems};
 pub use variables::{Program, VARIABLES, Variable, help};

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::{
     Secret,
+    http::Http,
     reader::{Environment, Problems, Reader},
     values::{
         at_least, database_url, duration, http_url, log_filter, mail_address, mail_transport, parsed, secret, secrets,
@@ -37,8 +38,8 @@ pub struct Api {
     pub database: Database,
     /// The shop's currency.
     pub currency: Currency,
-    /// Where the API listens.
-    pub addr: SocketAddr,
+    /// How it meets its clients.
+    pub http: Http,
     /// Where metrics and health are.
     pub metrics_addr: SocketAddr,
     /// The first signs access tokens, all verify them and the tokens of password resets.
@@ -182,7 +183,7 @@ impl Api {
         let mut r = Reader::new(environment);
         let database = database(&mut r);
         let currency = r.required("STORE_CURRENCY", parsed);
-        let addr = r.required("API_ADDR", parsed);
+        let http = Http::read(&mut r);
         let metrics_addr = metrics_addr(&mut r, API_METRICS_ADDR);
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let access_token_lifetime = r.required("ACCESS_TOKEN_MINUTES", duration(MINUTE));
@@ -200,7 +201,7 @@ impl Api {
             Some(Self {
                 database: database?,
                 currency: currency?,
-                addr: addr?,
+                http: http?,
                 metrics_addr: metrics_addr?,
                 jwt_secrets: jwt_secrets?,
                 access_token_lifetime: access_token_lifetime?,

@@ -1,7 +1,8 @@
 //! What a variable's value may be. Each function says what is wrong with a value, never the value.
 
-use std::{fmt::Display, str::FromStr, time::Duration};
+use std::{fmt::Display, net::IpAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
+use ipnet::IpNet;
 use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 use url::Url;
@@ -47,6 +48,31 @@ pub(super) fn at_least<T: FromStr<Err: Display> + PartialOrd + Display>(
         let number: T = parsed(value)?;
         if number >= least { Ok(number) } else { Err(format!("must be {least} or more")) }
     }
+}
+
+/// How often a minute.
+pub(super) fn per_minute(value: &str) -> Result<NonZeroU32, String> {
+    const MOST: u32 = 10_000_000;
+    let number = value.parse().ok().filter(|number: &NonZeroU32| number.get() <= MOST);
+    number.ok_or_else(|| format!("must be a whole number from 1 to {MOST}"))
+}
+
+/// Networks such as 10.0.0.0/8, comma-separated; an address alone is a network of one.
+pub(super) fn cidrs(value: &str) -> Result<Vec<IpNet>, String> {
+    let network = |one: &str| one.parse().or_else(|_| one.parse::<IpAddr>().map(IpNet::from)).ok();
+    let networks: Option<_> = value.split(',').map(|one| network(one.trim())).collect();
+    networks.ok_or_else(|| "must be networks such as 10.0.0.0/8, comma-separated".into())
+}
+
+/// Origins as browsers write them (RFC 6454, section 6.2), comma-separated.
+pub(super) fn origins(value: &str) -> Result<Vec<String>, String> {
+    let origin = |one: &str| {
+        let url = http_url(one).ok()?;
+        let origin = url.origin().ascii_serialization();
+        (url.as_str().trim_end_matches('/') == origin).then_some(origin)
+    };
+    let origins: Option<_> = value.split(',').map(|one| origin(one.trim())).collect();
+    origins.ok_or_else(|| "must be origins such as https://shop.example, comma-separated and without a path".into())
 }
 
 /// One secret or several, comma-separated; each is checked.
@@ -138,6 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn networks_and_origins_are_lists_of_nothing_else() {
+        let networks = cidrs("10.0.0.0/8, 192.0.2.1,2001:db8::/32").expect("networks");
+        assert_eq!(
+            networks.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+        );
+        for wrong in ["10.0.0.0/33", "10.0.0", "proxy", "10.0.0.1:80", "10.0.0.1,", "*"] {
+            assert!(cidrs(wrong).is_err(), "{wrong}");
+        }
+        let ours = origins("https://Shop.example, http://localhost:3000,https://shop.example:443/").expect("origins");
+        assert_eq!(ours, ["https://shop.example", "http://localhost:3000", "https://shop.example"]);
+        for wrong in
+            ["*", "null", "shop.example", "https://shop.example/path", "https://u@shop.example", "ftp://a", ","]
+        {
+            assert!(origins(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_refusal_does_not_quote_the_value() {
         let told = [
             database_url("mysql://u:hunter2@h/d").err(),
@@ -148,6 +193,9 @@ mod tests {
             secret(starts_with(&["sk_test_"]))("pk_test_hunter2").err(),
             duration(Duration::from_secs(1))("hunter2").err(),
             log_filter("info,hunter2=loud").err(),
+            cidrs("hunter2").err(),
+            origins("hunter2").err(),
+            per_minute("hunter2").err(),
         ];
         for refusal in told {
             let refusal = refusal.expect("none of them can be used");

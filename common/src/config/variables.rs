@@ -68,6 +68,13 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("API_ADDR", Some("127.0.0.1:8080"), API, "address of the HTTP API"),
     variable(
+        "API_MAX_CONNECTIONS",
+        Some("4096"),
+        API,
+        "connections at once; one address that is no trusted proxy may hold a quarter of them",
+    ),
+    variable("API_MAX_REQUESTS", Some("512"), API, "requests in work at once; what comes beyond is told to come later"),
+    variable(
         "METRICS_ADDR",
         None,
         BOTH,
@@ -93,8 +100,31 @@ pub const VARIABLES: &[Variable] = &[
         STRIPE,
         "what becomes of money for an order that can't be completed: refund, or manual (it waits for an operator)",
     ),
+    variable(
+        "TRUSTED_PROXIES",
+        None,
+        API,
+        "networks whose X-Forwarded-For is believed, such as 10.0.0.0/8, comma-separated [default: none]",
+    ),
     variable("ACCESS_TOKEN_MINUTES", Some("15"), API, "how long an access token is good for"),
     variable("REFRESH_TOKEN_DAYS", Some("30"), API, "how long a refresh token is good for"),
+    variable(
+        "CORS_ORIGINS",
+        None,
+        API,
+        "origins whose scripts may call the API, such as https://shop.example, comma-separated [default: none]",
+    ),
+    variable("RATE_LIMITS", Some("on"), API, "off: nothing is counted, for load tests"),
+    variable(
+        "RATE_LIMIT_LOGIN",
+        Some("10"),
+        API,
+        "a minute for one account, to log in, register or get a new password; six times that for one address",
+    ),
+    variable("RATE_LIMIT_CHECKOUT", Some("30"), API, "checkouts a minute of one user"),
+    variable("RATE_LIMIT_REQUESTS", Some("6000"), API, "requests a minute of one address; webhooks are not counted"),
+    variable("TLS_CERT", None, API, "PEM file of the certificate: the API then speaks HTTPS itself [default: none]"),
+    variable("TLS_KEY", None, API, "PEM file of the certificate's private key [default: none]"),
     variable("WORKER_CONCURRENCY", Some("16"), WORKER, "jobs at once per queue and process"),
     variable("JOB_LEASE_SECONDS", Some("30"), WORKER, "how long a worker that went silent keeps its jobs"),
     variable("JOB_BACKOFF_SECONDS", Some("1"), WORKER, "pause after a job's first failure; doubles with each"),
@@ -143,9 +173,9 @@ mod tests {
         let expected: Vec<_> = VARIABLES
             .iter()
             .map(|variable| match (variable.name, variable.default) {
-                // Each program has its own, so there is none to show.
-                (name @ "METRICS_ADDR", _) => format!("#{name}="),
                 (name, Some(default)) => format!("#{name}={default}"),
+                // Its default is none, or each program's own.
+                (name, None) if variable.help.contains(" [default: ") => format!("#{name}="),
                 (name, None) => format!("{name}={PLACEHOLDER}"),
             })
             .collect();

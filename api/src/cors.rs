@@ -1,0 +1,48 @@
+//! Which other origins' scripts may call the API (the Fetch standard's CORS protocol): those that are configured. Without any,
+//! no answer says anything of it, and browsers keep strangers out.
+
+use std::time::Duration;
+
+use common::config;
+use http::{HeaderName, HeaderValue, Method, header};
+use tower_http::cors::CorsLayer;
+
+/// What a script may send beyond what any may.
+const TAKEN: [HeaderName; 7] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("idempotency-key"),
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// What a script may read beyond what any may.
+const SHOWN: [HeaderName; 10] = [
+    header::ALLOW,
+    header::ETAG,
+    header::LOCATION,
+    header::RETRY_AFTER,
+    header::WWW_AUTHENTICATE,
+    HeaderName::from_static("idempotency-replayed"),
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+    HeaderName::from_static("x-request-id"),
+];
+
+/// How long a browser may remember what it was allowed; none does so for longer than two hours.
+const REMEMBERED: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The layer, where any origin is configured. Cookies are not allowed for: there are none.
+pub(crate) fn layer(http: &config::Http) -> Option<CorsLayer> {
+    let origins: Vec<HeaderValue> = http.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let layer = CorsLayer::new()
+        .allow_origin(origins.clone())
+        .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE])
+        .allow_headers(TAKEN)
+        .expose_headers(SHOWN)
+        .max_age(REMEMBERED);
+    (!origins.is_empty()).then_some(layer)
+}
