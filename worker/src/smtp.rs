@@ -82,7 +82,8 @@ impl Mailer {
             .message_id(Some(self.message_id(mail)))
             .multipart(MultiPart::alternative_plain_html(rendered.text.clone(), rendered.html.clone()))
             .map_err(|e| SendError::Permanent(format!("the mail can't be written: {e}")))?;
-        // lettre's time limit is for each step of the dialogue; this one is for the whole.
+        // lettre's time limit is for each step of the dialogue; this one is for the whole. A dialogue that is given up takes its
+        // connection with it: each mail has its own.
         tokio::time::timeout(self.timeout, self.dispatch(message))
             .await
             .unwrap_or_else(|_| Err(SendError::Transient("the mail server took too long".into())))
