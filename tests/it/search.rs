@@ -308,7 +308,7 @@ async fn whatever_is_asked_of_ten_thousand_products_is_answered_in_time() {
         ask(&format!("/products?cursor={q}")).await.invalid("/cursor");
         ask(&format!("/products?q=mug&sort=relevance&cursor={q}")).await.invalid("/cursor");
     }
-    for q in [&"a".repeat(201), &"ä".repeat(201), &"a ".repeat(4_000), "\0", "mug\0", "\u{1b}[2J", "\u{7f}"] {
+    for q in [&"a".repeat(201), &"ä".repeat(201), &"a ".repeat(1_000), "\0", "mug\0", "\u{1b}[2J", "\u{7f}"] {
         ask(&format!("/products?q={}", encoded(q))).await.invalid("/q");
     }
     for raw in ["q=%00", "q=%00%00&sort=name"] {

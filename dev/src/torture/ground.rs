@@ -3,8 +3,9 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    ops::Range,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{self, Output, Stdio},
     time::Duration,
 };
 
@@ -32,8 +33,10 @@ use crate::{
 };
 
 /// Where ports are looked for: below those that systems give to outgoing connections, so that nobody takes one from somebody
-/// who is coming back.
-const PORTS: u16 = 21_000;
+/// who is coming back; and in one of many places, so that two tortures which start at once don't choose the same.
+const PORTS: Range<u16> = 20_000..30_000;
+/// So many lie between two places.
+const MOST_PORTS: u16 = 50;
 /// How long a shopper waits for an answer before asking again.
 const SHOPPERS_PATIENCE: Duration = Duration::from_secs(8);
 const DATABASE: &str = "postgres";
@@ -86,7 +89,7 @@ impl Ground {
     /// Starts everything; both APIs and both workers are ready when this returns.
     pub(super) async fn start(logs: &Path, programs: &Programs) -> Result<Self> {
         let step = Step::begin("Postgres, Stripe simulator, mail catcher");
-        let mut ports = Ports(PORTS);
+        let mut ports = Ports::anywhere();
         let postgres = Throwaway::start_victim(ports.next()?.port(), &logs.join("postgres.log")).await?;
         let mut secrets = Secrets::new();
         let stripe = Simulator::start(SimulatorOptions {
@@ -273,6 +276,11 @@ fn loopback(port: u16) -> SocketAddr {
 struct Ports(u16);
 
 impl Ports {
+    fn anywhere() -> Self {
+        let places = (PORTS.end - PORTS.start) / MOST_PORTS;
+        Self(PORTS.start + u16::try_from(process::id() % u32::from(places)).unwrap_or_default() * MOST_PORTS)
+    }
+
     fn next(&mut self) -> Result<SocketAddr> {
         let port = ports::free(self.0)?;
         self.0 = port + 1;
