@@ -60,6 +60,10 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     tokio::spawn(news::listen(app.clone()));
     tokio::spawn({
         let app = app.clone();
+        async move { app.waiters.poll(&app.pool).await }
+    });
+    tokio::spawn({
+        let app = app.clone();
         async move { app.limits.keep_small().await }
     });
     let (stop, stopped) = watch::channel(false);

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use common::db;
 use futures::future::join_all;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Executor as _;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -13,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::harness::{Answer, Reply, Shop, ask, eventually, say, text};
+use crate::harness::{Answer, Client, Reply, Shop, ask, eventually, say, text};
 
 /// What the API says that it has in work.
 async fn load(shop: &Shop, of: &str) -> String {
@@ -89,6 +90,59 @@ async fn who_waits_for_an_order_holds_up_nobody() {
     }
     assert!(began.elapsed() < Duration::from_secs(9), "their time was up: {:?}", began.elapsed());
     shop.finish().await;
+}
+
+#[tokio::test]
+async fn thousands_wait_at_once_and_the_database_hardly_feels_it() {
+    const WAITING: usize = 2000;
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("there is one");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("one may have what one may have");
+    let shop = Shop::with(&[("API_MAX_CONNECTIONS", "16384"), ("DATABASE_MAX_CONNECTIONS", "4")]).await;
+    let product = shop.product(500, 20).await;
+    let mut orders = Vec::new();
+    for shopper in shop.crowd(20).await {
+        let order = shop.order(&shopper, &product, 1).await;
+        orders.push((shopper, order));
+    }
+    let waiting: Vec<_> = orders.iter().cycle().take(WAITING).cloned().collect();
+    let waiting: Vec<_> =
+        waiting.into_iter().map(|(shopper, order)| tokio::spawn(until_paid(shopper, order))).collect();
+    let all_wait = async || (number(&load(&shop, "connections").await) >= WAITING).then_some(());
+    eventually("all are connected", all_wait).await;
+    eventually("none is in work", async || (load(&shop, "requests").await == "0").then_some(())).await;
+
+    let began = Instant::now();
+    for (shopper, _) in &orders {
+        shopper.get("/auth/me").await.expect(200);
+    }
+    assert!(began.elapsed() < Duration::from_secs(2), "others had to wait: {:?}", began.elapsed());
+
+    for (_, order) in &orders {
+        shop.confirm(order, "pm_card_visa").await.expect(200);
+    }
+    let began = Instant::now();
+    for waited in join_all(waiting).await {
+        waited.expect("it does not panic");
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "they were told late: {:?}", began.elapsed());
+    shop.finish().await;
+}
+
+/// Asks as a client does that would rather wait.
+async fn until_paid(shopper: Client, order: Value) {
+    let path = format!("/orders/{}?status_not=awaiting_payment", text(&order["id"]));
+    loop {
+        let reply = shopper.call(Method::GET, &path, None, &[("prefer", "wait=10")]).await;
+        match reply.status {
+            503 => {} // many look at their orders just now
+            _ if reply.expect(200)["status"] == "paid" => return,
+            _ => {}
+        }
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().expect("a number")
 }
 
 #[tokio::test]

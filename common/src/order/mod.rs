@@ -37,7 +37,7 @@ pub use shortfall::Shortfall;
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::{commit, lock};
 pub use unfulfillable::{Unfulfillable, UnknownPolicy};
-pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, view};
+pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, moved, view};
 
 use crate::{
     id::{OrderId, UserId},

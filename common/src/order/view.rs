@@ -97,6 +97,16 @@ pub(super) async fn view_by(
     Ok(with_items(conn, rows, key).await?.pop())
 }
 
+/// When each of these orders moved last. Those that aren't there are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn moved(pool: &PgPool, orders: &[OrderId]) -> sqlx::Result<Vec<(OrderId, DateTime<Utc>)>> {
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
+    let rows = sqlx::query!(r#"SELECT id AS "id: OrderId", updated_at FROM orders WHERE id = ANY($1)"#, &ids);
+    Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.id, row.updated_at)).collect())
+}
+
 /// The user's orders, newest first: `limit` of them, placed before `before`, in one status if asked for.
 ///
 /// # Errors
