@@ -185,6 +185,25 @@ async fn a_requests_id_is_in_its_answer_its_log_and_the_log_of_its_jobs() {
     shop.finish().await;
 }
 
+const CARD: &str = "4242424242424242";
+
+/// Sends a card's number to wherever a careless client could.
+async fn mislay(shop: &Shop, shopper: &Client) {
+    let card = json!({ "number": CARD, "cvc": "123" });
+    shopper.post("/checkout", &json!({ "card": card })).await.problem(422, "validation_failed");
+    shopper.post("/checkout", &json!({ "expected_total": CARD })).await.problem(422, "validation_failed");
+    shopper.post("/cart/items", &json!({ "product_id": CARD, "quantity": 1 })).await.problem(422, "validation_failed");
+    shopper.get(&format!("/products?q={CARD}")).await.expect(200);
+    shopper.get(&format!("/products/{CARD}")).await.problem(404, "not_found");
+    shopper.get(&format!("/orders/{CARD}")).await.problem(404, "not_found");
+    let headers = [("cookie", CARD), ("authorization", CARD), ("x-card", CARD)];
+    shop.visitor().call(Method::GET, "/auth/me", None, &headers).await.problem(401, "unauthenticated");
+    let object = json!({ "id": "cus_1", "note": CARD });
+    let event =
+        json!({ "id": "evt_card", "object": "event", "type": "customer.created", "data": { "object": object } });
+    shop.control().post("/webhooks/send", &json!({ "payload": event.to_string() })).await.expect(200);
+}
+
 #[tokio::test]
 async fn no_secret_is_logged_even_where_everything_is() {
     let shop = Shop::with(&[("LOG", "trace"), ("LOG_FORMAT", "json")]).await;
@@ -205,6 +224,8 @@ async fn no_secret_is_logged_even_where_everything_is() {
     shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
     let declined = shopper.wait_for(&order, "payment_failed").await;
     shop.pay(&shopper, &declined).await;
+    mislay(&shop, &shopper).await;
+    shop.admin().await.refund(&order, &json!({})).await.expect(202);
     let unsigned = shop.visitor().post("/webhooks/stripe", &json!({ "id": "evt_1" })).await;
     unsigned.problem(400, "invalid_signature");
     shop.mails("sam@kassa.example", 2).await;
@@ -241,6 +262,7 @@ async fn no_secret_is_logged_even_where_everything_is() {
         Shop::OLD_WEBHOOK_SECRET,
         "sk_test_",
         database_password,
+        CARD,
     ];
     for log in [shop.api.log(), shop.worker.log()] {
         assert!(log.contains(r#""level":"DEBUG""#), "more is logged than is usual");
