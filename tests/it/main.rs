@@ -28,6 +28,7 @@ mod races;
 mod reconciliation;
 mod refunds;
 mod reviews;
+mod samples;
 mod search;
 mod sessions;
 mod signals;
