@@ -2,13 +2,12 @@
 
 use std::{
     fs::{self, File},
-    net::Ipv4Addr,
     time::{Duration, Instant, SystemTime},
 };
 
+use dev::objects::{Mood, Objects};
 use image::ImageFormat;
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use crate::harness::{Shop, eventually, file, text};
 
@@ -45,46 +44,111 @@ async fn a_store_that_cannot_be_written_costs_the_upload_and_nothing_else() {
     shop.finish().await;
 }
 
-#[tokio::test]
-async fn a_store_that_says_nothing_is_given_up_and_holds_up_nobody() {
-    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
-    let endpoint = format!("http://{}", silent.local_addr().expect("it is bound"));
+/// A shop whose images are in a bucket.
+async fn on_s3(objects: &Objects, more: &[(&str, &str)]) -> Shop {
+    let endpoint = objects.url();
     let settings = [
         ("OBJECT_STORE_URL", "s3://shop/images"),
-        ("AWS_ENDPOINT", &endpoint),
+        ("AWS_ENDPOINT", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", "of-the-tests"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2hunter2"),
         ("AWS_REGION", "us-east-1"),
-        ("API_MAX_REQUESTS", "2"),
+        ("JOB_LEASE_SECONDS", "1"),
     ];
-    let shop = Shop::with(&settings).await;
+    Shop::with(&[&settings[..], more].concat()).await
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_images_as_a_folder_does_and_links_lead_where_it_is_told() {
+    let objects = Objects::start().await.expect("a free port");
+    let shop = on_s3(&objects, &[("IMAGES_PUBLIC_URL", "https://cdn.example/shop/")]).await;
+    let admin = shop.admin().await;
+    let product = shop.product(500, 5).await;
+    let image = admin.upload(&product, &file(600, 400, ImageFormat::Jpeg)).await.expect(202);
+    let shown = shop.images_shown(&product, 1).await.remove(0);
+    shop.settle().await;
+    let paths = objects.paths();
+    let key = text(&shown["url"]).strip_prefix("https://cdn.example/shop/").expect("a link to there");
+    assert!(paths.len() == 3 && paths.contains(&format!("shop/images/{key}")), "{paths:?} {shown}");
+    // Who has no cache in front of the bucket reads through the API.
+    let (status, headers, bytes) = shop.visitor().fetch(&json!(format!("http://localhost:8080/images/{key}"))).await;
+    assert_eq!((status, headers["content-type"].to_str().expect("text")), (200, "image/jpeg"));
+    assert_eq!(image::load_from_memory(&bytes).expect("it can be read").width(), 600);
+    let unknown = format!("http://localhost:8080/images/{}.jpg", "a".repeat(32));
+    assert_eq!(shop.visitor().fetch(&json!(unknown)).await.0, 404);
+    admin.remove_image(&product, &image).await.expect(204);
+    shop.settle().await;
+    assert!(objects.paths().is_empty(), "{:?}", objects.paths());
+
+    objects.set(Mood::Refusing);
+    let before = shop.contents().await;
+    admin.upload(&product, &file(60, 40, ImageFormat::Jpeg)).await.problem(503, "unavailable");
+    assert_eq!(shop.contents().await, before);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_store_that_says_nothing_is_given_up_and_holds_up_nobody() {
+    let objects = Objects::start().await.expect("a free port");
+    let shop = on_s3(&objects, &[("API_MAX_REQUESTS", "2")]).await;
     let admin = shop.admin().await;
     let product = shop.product(500, 5).await;
     let photo = file(60, 40, ImageFormat::Jpeg);
     let before = shop.contents().await;
+    objects.set(Mood::Silent);
     let began = Instant::now();
     let path = format!("/images/{}.jpg", "a".repeat(32));
-    let uploads = async || admin.upload(&product, &photo).await.problem(503, "unavailable");
-    let reads = async || {
+    let upload = async || {
+        admin.upload(&product, &photo).await.problem(503, "unavailable");
+    };
+    let read = async || {
         shop.visitor().get(&path).await.problem(503, "unavailable");
     };
     // More wait for the store than may be in work; all else goes on.
     let all_else = async {
+        eventually("all of them wait", async || (objects.waiting() >= 4).then_some(())).await;
         let mut asked = 0;
-        while began.elapsed() < Duration::from_secs(10) {
+        while objects.waiting() >= 4 {
             shop.visitor().get("/products").await.expect(200);
             admin.get(&format!("/products/{}", text(&product["id"]))).await.expect(200);
             asked += 1;
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         asked
     };
-    let (.., asked) = tokio::join!(uploads(), reads(), reads(), reads(), all_else);
+    let (.., asked) = tokio::join!(upload(), read(), read(), read(), all_else);
     assert!(asked > 50 && began.elapsed() < Duration::from_secs(28), "{asked} {:?}", began.elapsed());
     assert_eq!(shop.contents().await, before);
+    objects.set(Mood::Well);
+    admin.upload(&product, &photo).await.expect(202);
+    shop.images_shown(&product, 1).await;
     for program in [&shop.api, &shop.worker] {
         assert!(!program.log().contains("hunter2"), "a secret is in a log");
     }
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_or_waits_in_vain_over_an_image_leaves_it_to_another_try() {
+    let objects = Objects::start().await.expect("a free port");
+    let mut shop = on_s3(&objects, &[]).await;
+    let admin = shop.admin().await;
+    let product = shop.product(500, 5).await;
+    objects.set(Mood::SilentToReads);
+    let image = admin.upload(&product, &file(600, 400, ImageFormat::Jpeg)).await.expect(202);
+    let crashes = "SELECT coalesce(sum(crashes), 0)::bigint FROM jobs WHERE job_type = 'image.process'";
+    for crash in 1..=2 {
+        eventually("its bytes are waited for", async || (objects.waiting() == 1).then_some(())).await;
+        shop.kill_worker().await;
+        shop.restart_worker().await;
+        eventually("its crash is counted", async || (shop.count(crashes).await == crash).then_some(())).await;
+        eventually("the dead one's request is gone", async || (objects.waiting() <= 1).then_some(())).await;
+    }
+    let put_off = "SELECT count(*) FROM jobs WHERE job_type = 'image.process' AND attempts > 3 AND failures = 0";
+    eventually("the wait is given up, and no failure", async || (shop.count(put_off).await == 1).then_some(())).await;
+    objects.set(Mood::Well);
+    assert_eq!(shop.images_shown(&product, 1).await[0]["id"], image["id"]);
+    shop.settle().await;
+    assert_eq!(objects.paths().len(), 3, "{:?}", objects.paths());
     shop.finish().await;
 }
 
@@ -97,7 +161,7 @@ async fn what_no_image_names_is_swept_from_the_store_after_a_day() {
     shop.images_shown(&product, 1).await;
     shop.settle().await;
     let mine = shop.image_files();
-    let long_ago = SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let leave = |name: &str, age: Option<SystemTime>| {
         let file = File::create(shop.images().join(name)).expect("there is room");
         if let Some(age) = age {
