@@ -63,12 +63,13 @@ pub enum Unusable {
 /// See [`Unusable`].
 pub fn make(bytes: &[u8], max_pixels: u64) -> Result<Picture, Unusable> {
     let format = inspect(bytes, max_pixels)?;
-    let (image, profile) = decode(bytes, format, max_pixels)?;
-    let image = if is_opaque(&image) {
+    let Decoded { image, orientation, profile } = decode(bytes, format, max_pixels)?;
+    let mut image = if is_opaque(&image) {
         DynamicImage::ImageRgb8(image.into_rgb8())
     } else {
         DynamicImage::ImageRgba8(image.into_rgba8())
     };
+    image.apply_orientation(orientation); // it takes the memory of another one, so small as it can be
     let format = if image.color().has_alpha() { Written::Png } else { Written::Jpeg };
     let thumbnail = shrunk(&image, THUMBNAIL);
     let small_thumbnail = shrunk(&thumbnail, SMALL_THUMBNAIL);
@@ -84,8 +85,15 @@ pub fn make(bytes: &[u8], max_pixels: u64) -> Result<Picture, Unusable> {
     })
 }
 
-/// The picture as it is meant to be seen, with its profile of colours where that still fits.
-fn decode(bytes: &[u8], format: Format, max_pixels: u64) -> ImageResult<(DynamicImage, Option<Vec<u8>>)> {
+struct Decoded {
+    image: DynamicImage,
+    /// How it has to be turned to be seen as it is meant.
+    orientation: Orientation,
+    /// Its colours, where that still fits.
+    profile: Option<Vec<u8>>,
+}
+
+fn decode(bytes: &[u8], format: Format, max_pixels: u64) -> ImageResult<Decoded> {
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -95,9 +103,7 @@ fn decode(bytes: &[u8], format: Format, max_pixels: u64) -> ImageResult<(Dynamic
     let mut decoder = reader.into_decoder()?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let profile = decoder.icc_profile().ok().flatten().filter(|profile| is_of_rgb(profile));
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
-    Ok((image, profile))
+    Ok(Decoded { image: DynamicImage::from_decoder(decoder)?, orientation, profile })
 }
 
 /// Whether a profile is small and says of which colours the three channels are (ICC.1:2022, 7.2.6 and 7.2.9): with those of ink or grey it

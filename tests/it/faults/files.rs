@@ -133,6 +133,7 @@ async fn images_whose_disk_is_full_are_refused_until_it_has_room_again() {
     let image = admin.upload(&product, &photo).await.expect(202);
     let put_off = "SELECT count(*) FROM jobs WHERE job_type = 'image.process' AND attempts >= 3 AND failures = 0";
     eventually("its job waits for room", async || (shop.count(put_off).await == 1).then_some(())).await;
+    drop(ballast_file);
     std::fs::remove_file(&ballast).expect("it is ours");
     shop.image(&admin, &product, &image, "ready").await;
     shop.settle().await;
