@@ -18,11 +18,13 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/*
 COPY --from=build /programs/ /usr/local/bin/
+# Where images are, unless OBJECT_STORE_URL names a bucket: a volume that API and worker share.
+RUN install --directory --owner=65532 --group=65532 /var/lib/kassa/images
 # A number, so that Kubernetes can tell that it is not root.
 USER 65532:65532
 WORKDIR /tmp
 # In a container each program has the network to itself. Publish the first port if you like, never the second.
-ENV API_ADDR=0.0.0.0:8080 METRICS_ADDR=0.0.0.0:9464 LOG_FORMAT=json
+ENV API_ADDR=0.0.0.0:8080 METRICS_ADDR=0.0.0.0:9464 LOG_FORMAT=json OBJECT_STORE_URL=file:/var/lib/kassa/images
 EXPOSE 8080
 # The slim image has no curl, but its bash opens connections.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s \

@@ -1,7 +1,7 @@
 //! The HTTP API of Kassa: extractors that parse requests into the shop's own types, one handler per endpoint, problems
 //! (RFC 9457) for whatever goes wrong.
 //!
-//! It holds no SQL, calls nothing outside the database, and keeps nothing that a second replica would need.
+//! It holds no SQL, calls nothing outside but the database and the store of images, and keeps nothing that a second replica would need.
 
 mod access;
 mod cache;

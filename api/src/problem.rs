@@ -56,6 +56,7 @@ pub(crate) mod kinds {
         VALIDATION_FAILED UNPROCESSABLE_ENTITY "validation_failed" "Some of the input is not valid"
         IDEMPOTENCY_KEY_REUSED UNPROCESSABLE_ENTITY "idempotency_key_reused" "The key was used for another request"
         PRECONDITION_REQUIRED PRECONDITION_REQUIRED "precondition_required" "The header If-Match is missing"
+        INSUFFICIENT_STORAGE INSUFFICIENT_STORAGE "insufficient_storage" "There is no room for it"
         INTERNAL INTERNAL_SERVER_ERROR "internal" "Something broke"
         UNAVAILABLE SERVICE_UNAVAILABLE "unavailable" "The shop can't answer now"
     }

@@ -4,7 +4,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::get,
@@ -24,6 +24,8 @@ use crate::{
 
 /// Longest that one request may take, its body's arrival included.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+/// The same where an image arrives: there is much of it, and some lines are thin.
+const UPLOAD_TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// The whole API.
 pub fn router(app: AppState) -> Router {
@@ -68,8 +70,10 @@ async fn around(State(app): State<AppState>, request: Request, next: Next) -> Re
 /// What holds for every request, those about health included.
 async fn within(request: Request, next: Next) -> Result<Response, Problem> {
     head::check(&request)?;
-    tokio::time::timeout(TIME_LIMIT, next.run(request)).await.map_err(|_| {
-        tracing::warn!("a request was given up after {} s", TIME_LIMIT.as_secs());
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let limit = if route == Some(routes::UPLOADS) { UPLOAD_TIME_LIMIT } else { TIME_LIMIT };
+    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
+        tracing::warn!("a request was given up after {} s", limit.as_secs());
         Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
             .retry_after(1)
     })
@@ -119,7 +123,10 @@ mod tests {
     use std::sync::Arc;
 
     use axum::body::{Body, to_bytes};
-    use common::config::{self, Environment};
+    use common::{
+        config::{self, Environment},
+        images::Storage,
+    };
     use http::{Request, StatusCode};
     use serde_json::Value;
     use tower::ServiceExt as _;
@@ -134,8 +141,11 @@ mod tests {
             ("JWT_SECRET", "0123456789abcdef0123456789abcdef"),
             ("STRIPE_PUBLISHABLE_KEY", "pk_test_0123456789abcdef"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_0123456789abcdef0123456789abcdef"),
+            ("OBJECT_STORE_URL", &format!("file:{}", std::env::temp_dir().join("kassa-api-tests").display())),
         ]);
-        Arc::new(App::new(config::Api::read(&environment).expect("a complete configuration")))
+        let config = config::Api::read(&environment).expect("a complete configuration");
+        let storage = Storage::open(&config.images.store).expect("it can be made");
+        Arc::new(App::new(config, storage))
     }
 
     async fn explode() {

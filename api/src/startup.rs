@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use common::{
     config,
     db::{self, SchemaError},
+    images::{self, Storage},
     order, program, telemetry,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -34,12 +35,16 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     access::describe();
     cache::describe();
     limits::describe();
+    images::describe_metrics();
     load::describe();
     ops::describe();
     order::describe_metrics();
     routes::describe();
     let told_to_stop = program::told_to_stop()?;
-    let app = Arc::new(App::new(config));
+    tls::choose_provider();
+    let storage = Storage::open(&config.images.store)
+        .map_err(|error| config::Problems(vec![format!("OBJECT_STORE_URL {error}")]))?;
+    let app = Arc::new(App::new(config, storage));
     let http = &app.config.http;
     allow_files(http.max_connections);
     let tls = http.tls.clone().map(tls::acceptor).transpose()?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::{account::Accounts, clock::Clock, config, db};
+use common::{account::Accounts, clock::Clock, config, db, images::Storage};
 use sqlx::PgPool;
 
 use crate::{cache::Answers, gate::Gate, limits::Limits, load::Load, wait::Waiters};
@@ -17,6 +17,8 @@ pub struct App {
     pub pool: PgPool,
     /// What was configured.
     pub config: config::Api,
+    /// Where the bytes of images are.
+    pub storage: Storage,
     /// What time it is.
     pub clock: Clock,
     /// Who may come in.
@@ -35,7 +37,7 @@ pub struct App {
 
 impl App {
     /// Takes a moment: a password is hashed. The database isn't touched yet.
-    pub fn new(config: config::Api) -> Self {
+    pub fn new(config: config::Api, storage: Storage) -> Self {
         let clock = Clock::System;
         let accounts =
             Accounts::new(&config.jwt_secrets, config.access_token_lifetime, config.refresh_token_lifetime, clock);
@@ -45,6 +47,7 @@ impl App {
         Self {
             pool,
             config,
+            storage,
             clock,
             accounts,
             gate: Gate::default(),

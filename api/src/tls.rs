@@ -31,6 +31,11 @@ impl ResolvesServerCert for Shown {
     }
 }
 
+/// Chooses who does the cryptography of whatever TLS this process speaks as a client, to S3 say; once is enough.
+pub(crate) fn choose_provider() {
+    let _by_an_earlier_call = ring::default_provider().install_default();
+}
+
 /// Speaks TLS 1.2 and 1.3 with these files, and reads them again whenever the process gets SIGHUP: certificates are renewed
 /// more often than shops are restarted. Files that can't be used then change nothing.
 ///

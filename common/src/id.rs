@@ -50,6 +50,8 @@ ids! {
     PasswordResetId
     /// A row of `products`.
     ProductId
+    /// A row of `product_images`.
+    ImageId
     /// A row of `cart_items`.
     CartItemId
     /// A row of `orders`.

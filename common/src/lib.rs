@@ -1,7 +1,8 @@
 //! The shop itself: what its parts are, what may happen to them, and the SQL that makes it so.
 //!
 //! One folder per part. Operations own their transactions; store functions take a connection. Nothing here knows HTTP,
-//! Stripe's client or SMTP: the API and the worker bring those, and hand in what they learnt as plain values.
+//! Stripe's client or SMTP: the API and the worker bring those, and hand in what they learnt as plain values. Only the bytes of images go
+//! out of here, through `images::Storage`, which both programs need.
 
 pub mod account;
 pub mod actor;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod db;
 pub mod id;
 pub mod idempotency;
+pub mod images;
 pub mod inventory;
 pub mod jobs;
 pub mod listen;

@@ -274,6 +274,25 @@ pub async fn verify(pool: &PgPool) -> sqlx::Result<Report> {
              SELECT FROM jobs j WHERE j.job_type = 'webhook.process' AND j.dedupe_key = w.id::text AND j.done_at IS NULL)"#
     );
 
+    check!(
+        report,
+        tx,
+        10,
+        "an image that waits has the job that processes it",
+        r#"SELECT 'image ' || i.id AS "subject!", 'is processing and has no live image.process' AS "detail!"
+           FROM product_images i WHERE i.status = 'processing' AND NOT EXISTS (
+             SELECT FROM jobs j WHERE j.job_type = 'image.process' AND j.dedupe_key = i.id::text AND j.done_at IS NULL)"#
+    );
+    check!(
+        report,
+        tx,
+        10,
+        "an image that was taken away has the job that removes its objects",
+        r#"SELECT 'image ' || i.id AS "subject!", 'is removed and has no live image.remove' AS "detail!"
+           FROM product_images i WHERE i.status = 'removed' AND NOT EXISTS (
+             SELECT FROM jobs j WHERE j.job_type = 'image.remove' AND j.dedupe_key = i.id::text AND j.done_at IS NULL)"#
+    );
+
     report.unsettled_jobs = sqlx::query_scalar!(
         r#"SELECT count(*) AS "n!" FROM jobs WHERE status = 'Running' OR (status = 'Pending' AND run_at <= now())"#
     )

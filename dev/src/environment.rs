@@ -6,6 +6,7 @@ use std::{
 };
 
 use crate::{
+    home::Home,
     secrets::Secrets,
     settings::{SIMULATOR_PUBLISHABLE_KEY, SIMULATOR_SECRET_KEY, Settings},
     state::Access,
@@ -20,6 +21,7 @@ pub(crate) struct Environment(Vec<(&'static str, String)>);
 impl Environment {
     /// Also notes in `access` what others have to know.
     pub(crate) fn new(
+        home: &Home,
         settings: &Settings,
         secrets: &Secrets,
         access: &mut Access,
@@ -52,6 +54,7 @@ impl Environment {
             ("STRIPE_WEBHOOK_SECRET", access.stripe_webhook_secret.clone()),
             ("MAIL_URL", mail_url),
             or_ours("MAIL_FROM", SENDER),
+            or_ours("OBJECT_STORE_URL", &format!("file:{}", home.images().display())),
             ("TLS_CERT", String::new()), // as good as unset
             ("TLS_KEY", String::new()),
         ])

@@ -84,6 +84,10 @@ impl Home {
         self.folder.join("mail")
     }
 
+    pub(crate) fn images(&self) -> PathBuf {
+        self.folder.join("images")
+    }
+
     /// The simulator's books.
     pub(crate) fn stripe(&self) -> PathBuf {
         self.folder.join("stripe.json")

@@ -84,7 +84,8 @@ impl<'a> Shop<'a> {
         let api_addr = self.api_addr()?;
         self.start_simulator(&secrets, api_addr).await?;
         let mail_url = self.start_catcher().await?;
-        let environment = Environment::new(self.settings, &secrets, &mut self.state.access, api_addr, mail_url);
+        let environment =
+            Environment::new(self.home, self.settings, &secrets, &mut self.state.access, api_addr, mail_url);
         self.migrate(programs, &environment).await?;
         self.start_programs(programs, &environment).await?;
 

@@ -12,6 +12,7 @@ mod faults;
 mod given_up;
 mod headers;
 mod idempotency;
+mod images;
 mod intents;
 mod limits;
 mod load;

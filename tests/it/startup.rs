@@ -5,7 +5,7 @@ use crate::harness::{Database, JWT_SECRET, url};
 const PROGRAMS: [&str; 2] = ["kassa-api", "kassa-worker"];
 
 /// All that either program must be told.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 10] = [
     ("API_ADDR", "127.0.0.1:0"),
     ("METRICS_ADDR", "127.0.0.1:0"),
     ("JWT_SECRET", JWT_SECRET),
@@ -15,6 +15,7 @@ const SETTINGS: [(&str, &str); 9] = [
     ("STRIPE_WEBHOOK_SECRET", "whsec_of_the_tests"),
     ("MAIL_URL", "smtp://127.0.0.1:9"),
     ("MAIL_FROM", "shop@kassa.example"),
+    ("OBJECT_STORE_URL", "file:kassa-tests-startup"),
 ];
 
 #[tokio::test]
@@ -43,6 +44,8 @@ async fn what_a_closer_look_finds_wrong_is_the_configurations_fault_too() {
         ("kassa-worker", ("LOG", "info,=")),
         ("kassa-worker", ("MAIL_FROM", "hunter2@")),
         ("kassa-worker", ("MAIL_URL", "file:/dev/null/mails")),
+        ("kassa-api", ("OBJECT_STORE_URL", "file:/dev/null/images")),
+        ("kassa-worker", ("OBJECT_STORE_URL", "file:/dev/null/images")),
     ] {
         let settings = [&SETTINGS[..], &[setting]].concat();
         let ended = database.program(program, &[], &settings, "").await;

@@ -29,10 +29,12 @@ const CANCELING: (u8, &str) = (10, "an order that is being canceled has the job 
 const REFUND: (u8, &str) = (10, "a refund that Stripe doesn't know yet has the job that asks for it");
 const OPEN: (u8, &str) = (10, "an intent whose order is paid or ended has itself ended, or the job that cancels it");
 const INBOX: (u8, &str) = (10, "an event that waits has the job that applies it");
+const IMAGE: (u8, &str) = (10, "an image that waits has the job that processes it");
+const TAKEN_AWAY: (u8, &str) = (10, "an image that was taken away has the job that removes its objects");
 
-const ALL: [(u8, &str); 22] = [
+const ALL: [(u8, &str); 24] = [
     STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, UNPAID, KEPT, REFUNDED, ALL_BACK, TWICE, GIVEN_BACK, EVENT, TOLD,
-    MAIL, ENDED, PENDING, EXPIRY, CANCELING, REFUND, OPEN, INBOX,
+    MAIL, ENDED, PENDING, EXPIRY, CANCELING, REFUND, OPEN, INBOX, IMAGE, TAKEN_AWAY,
 ];
 
 /// What is done to a shop that is well, and what has to be found then: the sentence, and the row. `{product}` and so on are its
@@ -178,6 +180,16 @@ const CASES: &[Case] = &[
     (
         "UPDATE webhook_logs SET status = 'parked', processed_at = NULL WHERE stripe_event_id = '{event}'",
         &[(INBOX, "event {event}")],
+    ),
+    (
+        "INSERT INTO product_images (id, product_id, position, original_key)
+         VALUES ('0198ffff-0000-7000-8000-000000000000', '{product}', 1, 'x')",
+        &[(IMAGE, "image 0198ffff-0000-7000-8000-000000000000")],
+    ),
+    (
+        "INSERT INTO product_images (id, product_id, position, status)
+         VALUES ('0198ffff-0000-7000-8000-000000000000', '{product}', 1, 'removed')",
+        &[(TAKEN_AWAY, "image 0198ffff-0000-7000-8000-000000000000")],
     ),
 ];
 

@@ -16,6 +16,7 @@ pub(crate) const EVENT_AGE_WHEN_SETTLED: &str = "kassa_webhook_received_to_settl
 pub(crate) const RECONCILED: &str = "kassa_reconciliation_differences_total";
 pub(crate) const RECONCILIATIONS: &str = "kassa_reconciliations_total";
 pub(crate) const EMAILS: &str = "kassa_emails_total";
+pub(crate) const IMAGES: &str = "kassa_images_total";
 
 /// Tells what the metrics mean.
 pub fn describe() {
@@ -40,4 +41,5 @@ pub fn describe() {
     );
     describe_counter!(RECONCILIATIONS, "Comparisons of our books with Stripe's that came to their end.");
     describe_counter!(EMAILS, "Attempts to send a mail, by kind and outcome.");
+    describe_counter!(IMAGES, "Uploads that came to an end, by outcome: ready, refused or removed.");
 }

@@ -4,6 +4,7 @@ pub mod figures;
 pub mod jobs;
 pub mod ops;
 mod owner;
+pub mod picture;
 pub mod reconcile;
 pub mod runtime;
 pub mod smtp;

@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use common::{
     account::ResetTokens,
     config, db,
-    jobs::{Prune, Queue, Reconcile},
+    images::{self, Storage},
+    jobs::{Prune, Queue, Reconcile, SweepImages},
     mail::Sender,
     order, program, telemetry,
 };
@@ -22,6 +23,8 @@ use crate::{
 
 /// Often enough that no batch is large.
 const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+/// All keys are listed each time; what is found does no harm meanwhile.
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Runs jobs until SIGTERM or SIGINT, then finishes those that run.
 ///
@@ -32,11 +35,14 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = telemetry::record_metrics()?;
     figures::describe();
+    images::describe_metrics();
     order::describe_metrics();
     stripe::set_up_tls();
     let mut stopped = pin!(program::told_to_stop()?);
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
+    let storage = Storage::open(&config.images.store)
+        .map_err(|error| config::Problems(vec![format!("OBJECT_STORE_URL {error}")]))?;
     let context = Context {
         pool: pool.clone(),
         stripe: Stripe::new(&config.stripe).context("the HTTP client can't be set up")?,
@@ -48,6 +54,9 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
             currency: config.currency,
             resets: ResetTokens::new(&config.jwt_secrets),
         },
+        storage,
+        max_pixels: config.images.max_pixels,
+        decoding: Arc::default(),
         limits: config.jobs,
         unfulfillable: config.unfulfillable,
         retention: config.retention,
@@ -60,10 +69,14 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         .register(jobs::decrement::run)
         .register(jobs::expire::run)
         .register(jobs::send_email::run)
+        .register(jobs::process_image::run)
+        .register(jobs::remove_image::run)
+        .register(jobs::sweep_images::run)
         .register(jobs::reconcile::run)
         .register(jobs::prune::run)
         .schedule(Reconcile {}, config.reconcile_every)
-        .schedule(Prune {}, PRUNE_EVERY);
+        .schedule(Prune {}, PRUNE_EVERY)
+        .schedule(SweepImages {}, SWEEP_EVERY);
     for queue in Queue::ALL {
         anyhow::ensure!(
             runtime.serves(queue),

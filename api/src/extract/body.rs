@@ -34,7 +34,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        check_announcement(request.headers())?;
+        check_announcement(request.headers(), BODY_LIMIT)?;
         check_content_type(request.headers())?;
         let RawBody(raw) = RawBody::from_request(request, state).await?;
         Ok(Self { value: parse(&raw)?, raw })
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        check_announcement(request.headers())?;
+        check_announcement(request.headers(), BODY_LIMIT)?;
         let content_type = check_content_type(request.headers());
         let RawBody(raw) = RawBody::from_request(request, state).await?;
         if raw.is_empty() {
@@ -105,10 +105,10 @@ fn unreadable(error: &axum::Error) -> Problem {
 }
 
 /// Refuses a body that says itself that it is too large before any of it is read, and one that would have to be unpacked.
-fn check_announcement(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_announcement(headers: &HeaderMap, limit: usize) -> Result<(), Problem> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_LIMIT) {
-        return Err(Problem::new(kinds::PAYLOAD_TOO_LARGE, format!("At most {BODY_LIMIT} bytes are read here.")));
+    if length.is_some_and(|length| length > limit) {
+        return Err(Problem::new(kinds::PAYLOAD_TOO_LARGE, format!("At most {limit} bytes are read here.")));
     }
     match headers.get(header::CONTENT_ENCODING) {
         Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {

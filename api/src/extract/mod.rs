@@ -9,6 +9,7 @@ mod page;
 mod path;
 mod prefer;
 mod query;
+mod upload;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, not_null};
@@ -16,6 +17,7 @@ pub(crate) use caller::{Admin, Caller, OptionalCaller};
 pub(crate) use conditional::{IfMatch, IfNoneMatch};
 pub(crate) use key::IdempotencyKey;
 pub(crate) use page::Paging;
-pub(crate) use path::PathId;
+pub(crate) use path::{PathId, PathIds};
 pub(crate) use prefer::Prefer;
 pub(crate) use query::Query;
+pub(crate) use upload::Upload;

@@ -28,7 +28,7 @@ pub(super) fn routes() -> Router<AppState> {
 }
 
 async fn view(State(app): State<AppState>, caller: Caller) -> Result<Json<CartView>, Problem> {
-    Ok(Json(cart::view(&app.pool, caller.id(), app.config.currency).await?))
+    Ok(Json(cart::view(&app.pool, caller.id(), app.config.currency, &app.config.uploads.links).await?))
 }
 
 #[derive(Deserialize)]

@@ -4,12 +4,14 @@ mod admin;
 mod auth;
 mod cart;
 mod checkout;
+mod images;
 mod orders;
 mod products;
 mod webhooks;
 
 use axum::Router;
 
+pub(crate) use images::UPLOADS;
 pub(crate) use webhooks::{PATH as WEBHOOKS, describe};
 
 use crate::state::AppState;
@@ -19,6 +21,7 @@ pub(crate) fn router() -> Router<AppState> {
     Router::new()
         .merge(auth::routes())
         .merge(products::routes())
+        .merge(images::routes())
         .merge(cart::routes())
         .merge(checkout::routes())
         .merge(orders::routes())

@@ -100,17 +100,17 @@ async fn list(
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let wanted = filters.parse(paging)?;
-    let load = async |wanted: &ListProducts| {
+    let load = async |wanted: &ListProducts, viewer| {
         let page: Page<Product> = catalog::list(&app.pool, wanted).await?;
-        Rendered::new(&page.map(|product| product.show(app.config.currency)))
+        Rendered::new(&page.map(|product| product.show(app.config.currency, &app.config.uploads.links, viewer)))
     };
     if caller.is_admin() {
-        return Ok((PRIVATE, load(&wanted).await?.unless_known(&known)).into_response());
+        return Ok((PRIVATE, load(&wanted, Viewer::Admin).await?.unless_known(&known)).into_response());
     }
     if wanted.listing != Listing::Active {
         return Err(Problem::new(kinds::FORBIDDEN, "Only admins see products that are archived."));
     }
-    let answer = app.answers.get(Key::List(wanted.clone()), || load(&wanted)).await?;
+    let answer = app.answers.get(Key::List(wanted.clone()), || load(&wanted, Viewer::Public)).await?;
     Ok((PUBLIC, answer.unless_known(&known)).into_response())
 }
 
@@ -132,7 +132,7 @@ async fn view(
     let load = async |viewer| {
         let product = catalog::view(&app.pool, &address, viewer).await?.ok_or_else(Problem::not_found)?;
         let etag = etag(product.id, product.version);
-        Rendered::tagged(&product.show(app.config.currency), etag)
+        Rendered::tagged(&product.show(app.config.currency, &app.config.uploads.links, viewer), etag)
     };
     if caller.is_admin() {
         return Ok((PRIVATE, load(Viewer::Admin).await?.unless_known(&known)).into_response());
@@ -141,9 +141,10 @@ async fn view(
     Ok((PUBLIC, answer.unless_known(&known)).into_response())
 }
 
-/// A product with its entity tag.
+/// A product with its entity tag, for the admin who has changed it.
 fn show(app: &AppState, product: Product) -> impl IntoResponse + use<> {
-    ([(header::ETAG, etag(product.id, product.version))], Json(product.show(app.config.currency)))
+    let etag = [(header::ETAG, etag(product.id, product.version))];
+    (etag, Json(product.show(app.config.currency, &app.config.uploads.links, Viewer::Admin)))
 }
 
 #[derive(Deserialize)]

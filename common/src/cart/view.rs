@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use crate::{
     id::{CartItemId, ProductId, UserId},
+    images::Links,
     money::{Currency, Money},
 };
 
@@ -69,10 +70,12 @@ pub enum Problem {
 ///
 /// # Errors
 /// The database's.
-pub async fn view(pool: &PgPool, user: UserId, currency: Currency) -> sqlx::Result<CartView> {
+pub async fn view(pool: &PgPool, user: UserId, currency: Currency, links: &Links) -> sqlx::Result<CartView> {
     let rows = sqlx::query!(
         r#"SELECT c.id AS "id: CartItemId", c.quantity, p.id AS "product_id: ProductId", p.name, p.slug, p.price,
-                  p.stock - p.reserved AS "available!", p.status = 'active' AS "active!"
+                  p.stock - p.reserved AS "available!", p.status = 'active' AS "active!",
+                  (SELECT small_thumbnail_key FROM product_images i
+                   WHERE i.product_id = p.id AND i.status = 'ready' ORDER BY i.position, i.id LIMIT 1) AS thumbnail_key
            FROM cart_items c JOIN products p ON p.id = c.product_id
            WHERE c.user_id = $1 ORDER BY c.created_at, c.id"#,
         user.0
@@ -100,7 +103,7 @@ pub async fn view(pool: &PgPool, user: UserId, currency: Currency) -> sqlx::Resu
                     price: Money(row.price),
                     currency,
                     available,
-                    thumbnail_url: None,
+                    thumbnail_url: row.thumbnail_key.map(|key| links.to(&key)),
                 },
                 problem,
             }

@@ -153,6 +153,7 @@ fn slug_taken(error: sqlx::Error) -> EditError {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use sqlx::types::Json;
 
     use super::*;
     use crate::money::Money;
@@ -170,6 +171,7 @@ mod tests {
             version,
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
+            images: Json(vec![]),
         }
     }
 

@@ -16,7 +16,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgPool, types::Json};
 
 pub use archive::archive;
 pub use create::{CreateError, Created, NewProduct, create};
@@ -30,6 +30,7 @@ pub use values::{
 
 use crate::{
     id::ProductId,
+    images::{Image, ImageView, Links},
     money::{Currency, Money},
 };
 
@@ -73,6 +74,8 @@ pub struct Product {
     pub created_at: DateTime<Utc>,
     /// When its row last changed.
     pub updated_at: DateTime<Utc>,
+    /// Its images, in their order, whether or not they are ready.
+    pub images: Json<Vec<Image>>,
 }
 
 /// A product, as clients see it.
@@ -89,16 +92,15 @@ pub struct ProductView {
     /// What can still be bought: `stock` less what is reserved.
     pub available: i64,
     pub status: ProductStatus,
-    /// None yet.
-    pub images: [(); 0],
+    pub images: Vec<ImageView>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub version: i64,
 }
 
 impl Product {
-    /// This product as clients of a shop with this currency see it.
-    pub fn show(self, currency: Currency) -> ProductView {
+    /// This product as this viewer sees it, in a shop with this currency, whose images are there.
+    pub fn show(self, currency: Currency, links: &Links, viewer: Viewer) -> ProductView {
         ProductView {
             id: self.id,
             name: self.name,
@@ -109,7 +111,7 @@ impl Product {
             stock: self.stock,
             available: self.stock - self.reserved,
             status: self.status,
-            images: [],
+            images: self.images.0.into_iter().filter_map(|image| image.show(links, viewer)).collect(),
             created_at: self.created_at,
             updated_at: self.updated_at,
             version: self.version,

@@ -5,12 +5,13 @@
 //! The migration that adds the search says what is indexed, docs/adr/0007 why.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
 use super::{ListProducts, Listing, Product, ProductStatus, SearchText};
 use crate::{
     id::ProductId,
+    images::Image,
     money::{MAX_CHARGE, Money},
 };
 
@@ -96,7 +97,14 @@ macro_rules! search {
                 + r#" LIMIT $7
             )
             SELECT id AS "id!: ProductId", name, slug, description, products.price AS "price: Money", stock, reserved,
-                   status AS "status: ProductStatus", version, created_at, updated_at, loose AS "loose!", "#
+                   status AS "status: ProductStatus", version, created_at, updated_at,
+                   (SELECT coalesce(json_agg(json_build_object(
+                             'id', i.id, 'alt', i.alt, 'status', i.status, 'image_key', i.image_key,
+                             'thumbnail_key', i.thumbnail_key, 'width', i.width, 'height', i.height, 'error', i.error)
+                             ORDER BY i.position, i.id), '[]')
+                    FROM product_images i
+                    WHERE i.product_id = products.id AND i.status <> 'removed') AS "images!: Json<Vec<Image>>",
+                   loose AS "loose!", "#
                 + $relevance
                 + r#" AS "relevance!"
             FROM page JOIN products USING (id) ORDER BY "#
@@ -126,6 +134,7 @@ macro_rules! search {
                 version: row.version,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
+                images: row.images,
             },
             loose: Some(row.loose),
             relevance: row.relevance,

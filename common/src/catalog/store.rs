@@ -1,12 +1,13 @@
 //! The SQL of the catalogue.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, types::Json};
 use uuid::Uuid;
 
 use super::{ListProducts, Listing, NewProduct, Product, ProductStatus, Slug};
 use crate::{
     id::ProductId,
+    images::Image,
     money::{MAX_CHARGE, Money},
 };
 
@@ -17,7 +18,13 @@ macro_rules! products {
             Product,
             $before
                 + r#" id AS "id: ProductId", name, slug, description, price AS "price: Money", stock, reserved,
-                      status AS "status: ProductStatus", version, created_at, updated_at "#
+                      status AS "status: ProductStatus", version, created_at, updated_at,
+                      (SELECT coalesce(json_agg(json_build_object(
+                                'id', i.id, 'alt', i.alt, 'status', i.status, 'image_key', i.image_key,
+                                'thumbnail_key', i.thumbnail_key, 'width', i.width, 'height', i.height, 'error', i.error)
+                                ORDER BY i.position, i.id), '[]')
+                       FROM product_images i
+                       WHERE i.product_id = products.id AND i.status <> 'removed') AS "images!: Json<Vec<Image>>" "#
                 + $($after)*
             $(, $value)*
         )

@@ -2,12 +2,14 @@
 //! whole before anything starts. Problems are told by name, all at once, and never with the value.
 
 mod http;
+mod images;
 mod programs;
 mod reader;
 mod values;
 mod variables;
 
 pub use http::{ADDRESS_FACTOR, Http, RateLimits, Tls};
+pub use images::{Images, ObjectStore, S3, Uploads};
 pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Reconciliation, Stripe, Worker};
 pub use reader::{Environment, Problems};
 pub use variables::{Program, VARIABLES, Variable, help};

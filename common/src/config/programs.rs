@@ -8,6 +8,7 @@ use url::Url;
 use super::{
     Secret,
     http::Http,
+    images::{Images, Uploads},
     reader::{Environment, Problems, Reader},
     values::{
         at_least, database_url, duration, http_url, log_filter, mail_address, mail_transport, parsed, secret, secrets,
@@ -40,6 +41,10 @@ pub struct Api {
     pub currency: Currency,
     /// How it meets its clients.
     pub http: Http,
+    /// Where images are.
+    pub images: Images,
+    /// How images come in, and where clients find them.
+    pub uploads: Uploads,
     /// Where metrics and health are.
     pub metrics_addr: SocketAddr,
     /// The first signs access tokens, all verify them and the tokens of password resets.
@@ -113,6 +118,8 @@ pub struct Worker {
     pub currency: Currency,
     /// Where clients find the shop, without a slash at the end.
     pub public_url: String,
+    /// Where images are.
+    pub images: Images,
     /// The shop's name in mails.
     pub store_name: String,
     /// The first signs the tokens of password resets.
@@ -184,6 +191,8 @@ impl Api {
         let database = database(&mut r);
         let currency = r.required("STORE_CURRENCY", parsed);
         let http = Http::read(&mut r);
+        let images = Images::read(&mut r);
+        let uploads = Uploads::read(&mut r);
         let metrics_addr = metrics_addr(&mut r, API_METRICS_ADDR);
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let access_token_lifetime = r.required("ACCESS_TOKEN_MINUTES", duration(MINUTE));
@@ -202,6 +211,8 @@ impl Api {
                 database: database?,
                 currency: currency?,
                 http: http?,
+                images: images?,
+                uploads: uploads?,
                 metrics_addr: metrics_addr?,
                 jwt_secrets: jwt_secrets?,
                 access_token_lifetime: access_token_lifetime?,
@@ -229,6 +240,7 @@ impl Worker {
         let database = database(&mut r);
         let currency = r.required("STORE_CURRENCY", parsed);
         let public_url = r.required("PUBLIC_URL", http_url);
+        let images = Images::read(&mut r);
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let store_name = r.required("STORE_NAME", text);
         let metrics_addr = metrics_addr(&mut r, WORKER_METRICS_ADDR);
@@ -250,6 +262,7 @@ impl Worker {
                 database: database?,
                 currency: currency?,
                 public_url: public_url?.as_str().trim_end_matches('/').to_owned(),
+                images: images?,
                 store_name: store_name?,
                 jwt_secrets: jwt_secrets?,
                 metrics_addr: metrics_addr?,

@@ -6,7 +6,7 @@ use std::{
     fmt::{self, Display},
 };
 
-use super::variables::VARIABLES;
+use super::{Secret, variables::VARIABLES};
 
 /// The variables that a program was started with; those of the process win over those of `.env`.
 #[derive(Clone, Default)]
@@ -82,6 +82,13 @@ impl<'a> Reader<'a> {
 
     pub(super) fn problem(&mut self, name: &str, what: impl Display) {
         self.problems.push(format!("{name} {what}"));
+    }
+
+    /// All variables whose names begin so, which no table names: whoever uses them knows them.
+    pub(super) fn with_prefix(&self, prefix: &str) -> Vec<(String, Secret)> {
+        let all =
+            self.environment.0.iter().filter(|(name, value)| name.starts_with(prefix) && !value.trim().is_empty());
+        all.map(|(name, value)| (name.clone(), Secret::new(value.trim()))).collect()
     }
 
     /// What `parse` makes of the variable, or of its default; a variable with neither is a problem.

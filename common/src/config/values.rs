@@ -50,6 +50,14 @@ pub(super) fn at_least<T: FromStr<Err: Display> + PartialOrd + Display>(
     }
 }
 
+/// A whole number from 1 to this.
+pub(super) fn up_to(most: usize) -> impl FnOnce(&str) -> Result<usize, String> {
+    move |value| {
+        let number = value.parse().ok().filter(|number| (1..=most).contains(number));
+        number.ok_or_else(|| format!("must be a whole number from 1 to {most}"))
+    }
+}
+
 /// How often a minute.
 pub(super) fn per_minute(value: &str) -> Result<NonZeroU32, String> {
     const MOST: u32 = 10_000_000;

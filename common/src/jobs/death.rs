@@ -3,8 +3,8 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::payload::{Payload, ProcessWebhook, RefundPayment, SendEmail};
-use crate::{mail, order, webhook};
+use super::payload::{Payload, ProcessImage, ProcessWebhook, RefundPayment, SendEmail};
+use crate::{images, mail, order, webhook};
 
 /// Marks the row of a dead job as failed; run in the transaction in which the job dies, wherever that is. A payload that
 /// names no row changes nothing, nor does a row whose fate is decided already.
@@ -21,6 +21,9 @@ pub async fn on_death(tx: &mut PgConnection, queue: &str, payload: &Value, error
     if let Some(job) = read::<RefundPayment>(queue, payload) {
         order::refund_failed(tx, job.refund_id, error).await?;
     }
+    if let Some(job) = read::<ProcessImage>(queue, payload) {
+        images::failed(tx, job.image_id, error).await?;
+    }
     Ok(())
 }
 
@@ -34,6 +37,9 @@ pub(super) async fn undo(tx: &mut PgConnection, queue: &str, payload: &Value) ->
     }
     if let Some(job) = read::<RefundPayment>(queue, payload) {
         return order::refund_again(tx, job.refund_id).await;
+    }
+    if let Some(job) = read::<ProcessImage>(queue, payload) {
+        return images::wait_again(tx, job.image_id).await;
     }
     Ok(true)
 }

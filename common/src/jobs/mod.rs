@@ -28,8 +28,8 @@ pub(crate) use enqueue::{hasten, wake};
 pub use lease::{CompleteError, Lease};
 pub use list::{Attempt, Filter, Listed, State, Tally, UnknownState, list, show, tally};
 pub use payload::{
-    CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessWebhook, Prune, Reconcile,
-    RefundPayment, SendEmail,
+    CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessImage, ProcessWebhook, Prune,
+    Reconcile, RefundPayment, RemoveImage, SendEmail, SweepImages,
 };
 pub use queue::{GivesUp, Queue};
 pub use retry::{Retried, RetryError, retry, retry_all};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::queue::Queue;
-use crate::id::{EmailId, OrderId, PaymentIntentId, RefundId, WebhookLogId};
+use crate::id::{EmailId, ImageId, OrderId, PaymentIntentId, RefundId, WebhookLogId};
 
 /// The payload of a job. Its JSON is stored: fields may be added as optional ones, never renamed.
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static {
@@ -55,6 +55,8 @@ chores! {
     Reconcile => RECONCILE;
     /// Removes what nobody will ask for again.
     Prune => PRUNE;
+    /// Removes objects that no image names.
+    SweepImages => SWEEP_IMAGES;
 }
 
 payloads! {
@@ -93,4 +95,14 @@ payloads! {
         /// The row of the outbox.
         email_id: EmailId
     } => SEND_EMAIL;
+    /// Makes of an upload what is shown.
+    ProcessImage {
+        /// The image.
+        image_id: ImageId
+    } => PROCESS_IMAGE;
+    /// Removes the objects of an image that was taken away.
+    RemoveImage {
+        /// The image.
+        image_id: ImageId
+    } => REMOVE_IMAGE;
 }

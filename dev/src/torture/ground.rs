@@ -91,7 +91,7 @@ impl Ground {
         let step = Step::begin("Postgres, Stripe simulator, mail catcher");
         let mut ports = Ports::anywhere();
         let postgres = Throwaway::start_victim(ports.next()?.port(), &logs.join("postgres.log")).await?;
-        let mut secrets = Secrets::new();
+        let mut secrets = Secrets::new(logs);
         let stripe = Simulator::start(SimulatorOptions {
             addr: ports.next()?,
             secret_key: SIMULATOR_SECRET_KEY.into(),
@@ -292,11 +292,13 @@ impl Ports {
 struct Secrets {
     jwt: String,
     webhook: String,
+    images: String,
 }
 
 impl Secrets {
-    fn new() -> Self {
-        Self { jwt: alphanumeric(48), webhook: format!("whsec_{}", alphanumeric(32)) }
+    fn new(logs: &Path) -> Self {
+        let images = format!("file:{}", logs.join("images").display());
+        Self { jwt: alphanumeric(48), webhook: format!("whsec_{}", alphanumeric(32)), images }
     }
 
     fn environment(&mut self, database: &str, stripe: &str, mail: &str) -> Vec<(&'static str, String)> {
@@ -316,6 +318,7 @@ impl Secrets {
             set("MAIL_URL", mail),
             set("MAIL_FROM", "Kassa <shop@kassa.example>"),
             set("SMTP_TIMEOUT_SECONDS", "3"),
+            set("OBJECT_STORE_URL", &self.images),
             set("RESERVATION_MINUTES", &reservation.to_string()),
             set("MAX_UNPAID_ORDERS", "5"),
             set("ACCESS_TOKEN_MINUTES", "1440"),

@@ -4,11 +4,12 @@ use std::{fs::File, io::Write as _, path::Path};
 
 use dev::postgres::Throwaway;
 use futures::future::join_all;
+use image::ImageFormat;
 use serde_json::json;
 use sqlx::Executor as _;
 use tokio::net::TcpStream;
 
-use crate::harness::{Database, Shop, eventually};
+use crate::harness::{Database, Shop, eventually, file};
 
 #[tokio::test]
 async fn an_api_out_of_file_descriptors_goes_on_once_it_has_some_again() {
@@ -101,4 +102,43 @@ async fn a_database_whose_disk_is_full_is_away_until_it_has_room_again() {
     assert_eq!(shop.stock(&product).await.0, 99);
     drop(shop.close().await);
     server.stop().await;
+}
+
+#[tokio::test]
+#[ignore = "needs a small disk in KASSA_SMALL_DISK: see tests/recorded/disk-full"]
+async fn images_whose_disk_is_full_are_refused_until_it_has_room_again() {
+    let disk = std::env::var("KASSA_SMALL_DISK").expect("KASSA_SMALL_DISK names a folder on a small disk");
+    let images = Path::new(&disk).join("images");
+    let shop = Shop::with(&[("OBJECT_STORE_URL", &format!("file:{}", images.display()))]).await;
+    let admin = shop.admin().await;
+    let product = shop.product(500, 5).await;
+    let photo = file(600, 400, ImageFormat::Jpeg);
+    admin.upload(&product, &photo).await.expect(202);
+    shop.images_shown(&product, 1).await;
+    shop.settle().await;
+    let files = || std::fs::read_dir(&images).expect("it is there").count();
+    assert_eq!(files(), 3);
+
+    let ballast = Path::new(&disk).join("ballast");
+    fill(&ballast);
+    let before = shop.contents().await;
+    let refused = admin.upload(&product, &photo).await.problem(507, "insufficient_storage");
+    println!("a full disk: {refused}");
+    assert_eq!(shop.contents().await, before);
+    assert_eq!(files(), 3, "nothing is half written");
+    // There is room for the upload, and none for what is made of it.
+    let room = photo.len() as u64 + 2 * 4096;
+    let ballast_file = File::options().write(true).open(&ballast).expect("it is there");
+    ballast_file.set_len(ballast_file.metadata().expect("it is there").len() - room).expect("it can be cut");
+    let image = admin.upload(&product, &photo).await.expect(202);
+    let put_off = "SELECT count(*) FROM jobs WHERE job_type = 'image.process' AND attempts >= 3 AND failures = 0";
+    eventually("its job waits for room", async || (shop.count(put_off).await == 1).then_some(())).await;
+    drop(ballast_file);
+    std::fs::remove_file(&ballast).expect("it is ours");
+    shop.image(&admin, &product, &image, "ready").await;
+    shop.settle().await;
+    assert_eq!(files(), 6);
+    println!("room again: the image that waited is ready, nothing is half written, and every invariant holds");
+    std::fs::remove_dir_all(&images).expect("it is ours");
+    shop.finish().await;
 }

@@ -104,6 +104,7 @@ async fn whatever_strikes_a_worker_at_a_step_its_work_is_done_once() {
         (Work::Decrement, Moment::Unacknowledged, Fault::Cut),
         (Work::CreateIntent, Moment::After, Fault::Freeze),
         (Work::Refund, Moment::Before, Fault::Freeze),
+        (Work::ProcessImage, Moment::Before, Fault::Freeze),
     ];
     let mut cells: Vec<Cell> = kills.collect();
     cells.extend(others);

@@ -26,6 +26,8 @@ async fn jobs_whose_payload_cannot_be_read_are_dead_at_once_and_the_others_flow_
         "inventory.decrement",
         "order.expire",
         "email.send",
+        "image.process",
+        "image.remove",
     ];
     for queue in queues {
         for payload in [json!({}), json!(null), json!({ "order_id": "no id" }), json!([1])] {
@@ -35,10 +37,10 @@ async fn jobs_whose_payload_cannot_be_read_are_dead_at_once_and_the_others_flow_
     let order = shop.paid_order(&shopper, &product, 1).await;
     assert_eq!(order["status"], "paid");
     let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed' AND last_error IS NOT NULL";
-    eventually("all of them are dead", async || (shop.count(dead).await == 28).then_some(())).await;
+    eventually("all of them are dead", async || (shop.count(dead).await == 36).then_some(())).await;
     assert_eq!(shop.stock(&product).await.0, 4);
     let listed = shop.database.kassa(&["jobs", "list", "--state", "dead"]).await;
-    assert_eq!(listed.out.lines().count(), 29, "{listed:?}");
+    assert_eq!(listed.out.lines().count(), 37, "{listed:?}");
     shop.leave();
 }
 
@@ -53,11 +55,13 @@ async fn jobs_about_what_is_not_there_are_done() {
         ("inventory.decrement", "order_id"),
         ("order.expire", "order_id"),
         ("email.send", "email_id"),
+        ("image.process", "image_id"),
+        ("image.remove", "image_id"),
     ] {
         enqueue(&shop, queue, &json!({ member: Uuid::now_v7() })).await;
     }
     shop.settle().await;
-    assert_eq!(shop.count("SELECT count(*) FROM jobs WHERE status = 'Done' AND attempts = 1").await, 7);
+    assert_eq!(shop.count("SELECT count(*) FROM jobs WHERE status = 'Done' AND attempts = 1").await, 9);
     shop.finish().await;
 }
 

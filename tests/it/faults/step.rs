@@ -6,10 +6,11 @@ use dev::{
     mail::Fault as MailFault,
     proxy::{Direction, Proxy, Way},
 };
+use image::ImageFormat;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::harness::{Client, Shop, eventually, payment, text};
+use crate::harness::{Client, Shop, eventually, file, payment, text};
 
 /// A job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,7 @@ pub(super) enum Work {
     Decrement,
     Expire,
     SendEmail,
+    ProcessImage,
 }
 
 /// A moment in its life.
@@ -37,7 +39,7 @@ pub(super) enum Moment {
 }
 
 impl Work {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::CreateIntent,
         Self::CancelIntent,
         Self::Refund,
@@ -45,6 +47,7 @@ impl Work {
         Self::Decrement,
         Self::Expire,
         Self::SendEmail,
+        Self::ProcessImage,
     ];
 
     /// The moments that it has.
@@ -53,7 +56,7 @@ impl Work {
             Self::CreateIntent | Self::CancelIntent | Self::Refund | Self::SendEmail => {
                 &[Moment::Before, Moment::After, Moment::Uncommitted, Moment::Unacknowledged]
             }
-            Self::ProcessWebhook | Self::Decrement | Self::Expire => {
+            Self::ProcessWebhook | Self::Decrement | Self::Expire | Self::ProcessImage => {
                 &[Moment::Before, Moment::Uncommitted, Moment::Unacknowledged]
             }
         }
@@ -68,6 +71,7 @@ impl Work {
             Self::Decrement => "inventory.decrement",
             Self::Expire => "order.expire",
             Self::SendEmail => "email.send",
+            Self::ProcessImage => "image.process",
         }
     }
 }
@@ -148,6 +152,7 @@ impl Scene {
                 self.order = self.shop.order(&self.shopper, &self.product, 1).await;
                 Value::Null
             }
+            Work::ProcessImage => Value::Null,
             Work::Refund => {
                 self.order = self.shop.paid_order(&self.shopper, &self.product, 1).await;
                 Value::Null
@@ -173,6 +178,13 @@ impl Scene {
             }
             Work::Decrement => {
                 self.lock(&format!("SELECT FROM products WHERE id = '{}' FOR UPDATE", text(&self.product["id"]))).await;
+                return;
+            }
+            Work::ProcessImage => {
+                // All its objects are written by then, and no row names them.
+                let waits = "CREATE TRIGGER waits_for_the_test BEFORE UPDATE ON product_images
+                             FOR EACH ROW WHEN (NEW.status = 'ready') EXECUTE FUNCTION wait_for_the_test()";
+                self.hold_at_a_trigger(waits).await;
                 return;
             }
             Work::SendEmail => {
@@ -230,6 +242,10 @@ impl Scene {
             Work::SendEmail => {
                 self.shop.pay(&self.shopper, &self.order).await;
             }
+            Work::ProcessImage => {
+                let photo = file(600, 400, ImageFormat::Jpeg);
+                self.admin.upload(&self.product, &photo).await.expect(202);
+            }
         }
     }
 
@@ -262,11 +278,18 @@ impl Scene {
             Work::ProcessWebhook => ("orders", "NEW.status = 'paid'".to_owned()),
             work => ("jobs", format!("NEW.status = 'Done' AND NEW.job_type = '{}'", work.queue())),
         };
+        let waits = format!(
+            "CREATE CONSTRAINT TRIGGER commit_waits_for_the_test AFTER UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED
+               FOR EACH ROW WHEN ({effect}) EXECUTE FUNCTION wait_for_the_test()"
+        );
+        self.hold_at_a_trigger(&waits).await;
+    }
+
+    async fn hold_at_a_trigger(&mut self, trigger: &str) {
         let hold = format!(
             "CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS
-               'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END';
-             CREATE CONSTRAINT TRIGGER commit_waits_for_the_test AFTER UPDATE ON {table} DEFERRABLE INITIALLY DEFERRED
-               FOR EACH ROW WHEN ({effect}) EXECUTE FUNCTION wait_for_the_test();
+               'BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END';
+             {trigger};
              SELECT pg_advisory_lock(1)"
         );
         let mut connection = PgConnection::connect_with(&self.shop.database.options()).await.expect("it answers");
@@ -310,8 +333,24 @@ impl Scene {
         self.proxy.restore().await.expect("the port is still free");
     }
 
+    /// The same for an image: there is one, whole, and nothing else in the store but perhaps what was uploaded.
+    async fn image_is_shown(self) {
+        let shown = self.shop.images_shown(&self.product, 1).await;
+        for link in ["url", "thumbnail_url"] {
+            assert_eq!(self.shop.visitor().fetch(&shown[0][link]).await.0, 200);
+        }
+        self.shop.settle().await;
+        let (uploads, images): (Vec<_>, Vec<_>) =
+            self.shop.image_files().into_iter().partition(|name| name.ends_with(".upload"));
+        assert!(images.len() == 3 && uploads.len() <= 1, "{images:?} {uploads:?}");
+        self.shop.finish().await;
+    }
+
     /// Waits for where all ends, and checks that nothing happened twice; then every invariant.
     pub(super) async fn ends_well(mut self) {
+        if self.work == Work::ProcessImage {
+            return self.image_is_shown().await;
+        }
         let status = match self.work {
             Work::CreateIntent => {
                 self.order = self.shopper.wait_for(&self.order, "awaiting_payment").await;
@@ -320,7 +359,7 @@ impl Scene {
             }
             Work::CancelIntent | Work::Expire => "canceled",
             Work::Refund => "refunded",
-            Work::ProcessWebhook | Work::Decrement | Work::SendEmail => "paid",
+            Work::ProcessWebhook | Work::Decrement | Work::SendEmail | Work::ProcessImage => "paid",
         };
         self.shopper.wait_for(&self.order, status).await;
         self.shop.settle().await;

@@ -8,6 +8,7 @@ mod client;
 mod database;
 mod faults;
 mod ground;
+mod pictures;
 mod program;
 mod raw;
 mod refunding;
@@ -18,6 +19,7 @@ mod wait;
 
 pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
+pub(crate) use pictures::{encoded, file, form};
 pub(crate) use program::Program;
 pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};

@@ -139,6 +139,7 @@ impl Shop {
             ("STRIPE_WEBHOOK_SECRET", &format!("{WEBHOOK_SECRET},{}", Self::OLD_WEBHOOK_SECRET)),
             ("MAIL_URL", &mail.smtp_url()),
             ("MAIL_FROM", "Kassa <shop@kassa.example>"),
+            ("OBJECT_STORE_URL", &format!("file:{}", images_of(&database).display())),
             ("RATE_LIMITS", "off"), // crowds come from one address here
             ("JOB_BACKOFF_SECONDS", "0.05"),
             ("JOB_BACKOFF_CAP_SECONDS", "1"),
@@ -289,6 +290,7 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
+        let _was_never_made = std::fs::remove_dir_all(images_of(&self.database));
         assert!(self.finished || std::thread::panicking(), "a test has to end with `shop.finish().await`");
     }
 }
@@ -310,6 +312,11 @@ pub(super) fn log_of(name: &str, database: &Database) -> PathBuf {
     static STARTS: AtomicU32 = AtomicU32::new(0);
     let start = STARTS.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("kassa-tests-{}-{}-{start}-{name}.log", std::process::id(), database.name))
+}
+
+/// Where a shop's images are, unless its settings say otherwise.
+pub(super) fn images_of(database: &Database) -> PathBuf {
+    std::env::temp_dir().join(format!("kassa-tests-{}-{}-images", std::process::id(), database.name))
 }
 
 fn own((name, value): (&str, &str)) -> (String, String) {

@@ -1,14 +1,18 @@
 //! What the jobs share: the ways out of the process, and what follows from a call that failed.
 
+use std::{sync::Arc, time::Duration};
+
 use common::{
     config::JobLimits,
     id::OrderId,
+    images::{Storage, StorageError},
     mail::Sender,
     order::{Applied, Unfulfillable},
     payment,
     prune::Retention,
 };
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 
 use crate::{
     runtime::JobError,
@@ -28,6 +32,12 @@ pub struct Context {
     pub mailer: Mailer,
     /// Whom mails are from.
     pub sender: Sender,
+    /// Where the bytes of images are.
+    pub storage: Storage,
+    /// Most pixels of an image.
+    pub max_pixels: u64,
+    /// Held while an image is decoded, also on behalf of a job that was given up meanwhile: memory is there for one.
+    pub decoding: Arc<Mutex<()>>,
     /// When jobs are tried again.
     pub limits: JobLimits,
     /// What becomes of money for an order that can't be completed.
@@ -58,6 +68,12 @@ impl Context {
                 None => JobError::retry(e),
             },
         }
+    }
+
+    /// What becomes of a job whose call to the store of images failed: it is put off, as it can do nothing about it. At the age at which others
+    /// are given up, it is, too.
+    pub(super) fn without_store(&self, error: StorageError, age: Duration) -> JobError {
+        if age >= self.limits.give_up_after { JobError::retry(error) } else { JobError::not_yet(error) }
     }
 
     /// The payment log's row of a call that failed. Without it the call failed all the same: a database that is away then costs

@@ -147,11 +147,16 @@ impl Verdict {
         chance: f64,
     ) -> Self {
         let failed = |error: &Reason, least: Duration| {
-            let is_old = age >= limits.give_up_after && assignment.failures + 1 >= LEAST_FAILURES;
-            if is_old && assignment.queue.gives_up() == GivesUp::ByAge {
+            let failures = assignment.failures.saturating_add(1);
+            let is_given_up = match assignment.queue.gives_up() {
+                GivesUp::Never => false,
+                GivesUp::ByAge => age >= limits.give_up_after && failures >= LEAST_FAILURES,
+                GivesUp::AfterFailures(most) => failures >= most,
+            };
+            if is_given_up {
                 return Self::Dead { error: error.clone() };
             }
-            let delay = backoff::delay(assignment.failures.saturating_add(1), age, limits, chance);
+            let delay = backoff::delay(failures, age, limits, chance);
             Self::Failed { error: error.clone(), delay: delay.max(least) }
         };
         match end {
@@ -192,9 +197,41 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use anyhow::Context as _;
+    use common::{
+        id::JobId,
+        jobs::{Lease, Queue},
+    };
+    use tracing::Span;
 
     use super::*;
+
+    #[test]
+    fn a_job_of_so_many_tries_is_given_up_after_the_last_however_young_it_is() {
+        let limits = JobLimits {
+            lease: Duration::from_secs(30),
+            backoff: Duration::from_secs(1),
+            backoff_cap: Duration::from_secs(60),
+            give_up_after: Duration::from_secs(3600),
+        };
+        let ended = |failures, age| {
+            let assignment = Assignment {
+                lease: Lease::new(JobId::new(), failures + 1),
+                queue: Queue::PROCESS_IMAGE,
+                failures,
+                request_id: None,
+                age_at_fetch: age,
+                fetched: Instant::now(),
+                span: Span::none(),
+            };
+            let failed = Setback::Job(JobError::retry(anyhow::anyhow!("the decoder broke")));
+            Verdict::of(Err(&failed), &assignment, age, &limits, 0.5).name()
+        };
+        let ends = [(3, Duration::MAX / 2), (4, Duration::ZERO)].map(|(failures, age)| ended(failures, age));
+        assert_eq!(ends, ["failed", "dead"]);
+    }
 
     #[test]
     fn a_reason_tells_each_cause_once_and_holds_nothing_that_postgres_refuses() {

@@ -96,7 +96,8 @@ impl<S: Send + Sync + 'static> Runtime<S> {
     {
         // What takes its time must not keep a suspect job of another queue waiting, nor be kept from others by its own.
         let room = if P::QUEUE.is_housekeeping() { Room::default() } else { self.common.room.clone() };
-        let slots = Slots::new(self.concurrency, room);
+        let most = P::QUEUE.at_once().and_then(|most| u32::try_from(most).ok());
+        let slots = Slots::new(most.map_or(self.concurrency, |most| most.min(self.concurrency)), room);
         self.queues.push((P::QUEUE, slots.clone()));
         let backend = self.common.backend(P::QUEUE, slots);
         let (in_flight, abandon, state) =
