@@ -20,7 +20,7 @@ const BODIES: usize = 64 * 1024 * 1024;
 const LOAD: &str = "kassa_http_load";
 const SHED: &str = "kassa_requests_shed_total";
 
-/// Tells what the metric means.
+/// Tells what the metrics mean.
 pub(crate) fn describe() {
     metrics::describe_gauge!(LOAD, "What is open or in work now: connections, requests, bytes of bodies.");
     metrics::describe_counter!(

@@ -130,7 +130,7 @@ fn refuse(stream: TcpStream, over_tls: bool, refusals: &Arc<Semaphore>) {
     }
     if let Ok(turn) = refusals.clone().try_acquire_owned() {
         tokio::spawn(async move {
-            if let Err(error) = ClientStream::new(stream, over_tls).refuse(problem).await {
+            if let Err(error) = ClientStream::new(stream, false).refuse(problem).await {
                 tracing::debug!(error = &error as &dyn Error, "a refusal was not heard");
             }
             drop(turn);

@@ -54,7 +54,7 @@ impl Environment {
             ("STRIPE_WEBHOOK_SECRET", access.stripe_webhook_secret.clone()),
             ("MAIL_URL", mail_url),
             or_ours("MAIL_FROM", SENDER),
-            or_ours("OBJECT_STORE_URL", &format!("file:{}", home.images().display())),
+            ("OBJECT_STORE_URL", format!("file:{}", home.images().display())),
             ("TLS_CERT", String::new()), // as good as unset
             ("TLS_KEY", String::new()),
         ])

@@ -79,6 +79,9 @@ impl Settings {
         if get("METRICS_ADDR").is_some() {
             remarks.push("METRICS_ADDR is one address for two programs: each gets its own instead".into());
         }
+        if get("OBJECT_STORE_URL").is_some() {
+            remarks.push("OBJECT_STORE_URL is left out: another shop's images would be swept from it".into());
+        }
         if get("TLS_CERT").or(get("TLS_KEY")).is_some() {
             remarks.push("TLS_CERT and TLS_KEY are left out: the shop of cargo dev is reached over HTTP".into());
         }
@@ -190,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_here_is_left_out_with_a_remark() {
-        for name in ["METRICS_ADDR", "TLS_CERT", "TLS_KEY"] {
+        for name in ["METRICS_ADDR", "OBJECT_STORE_URL", "TLS_CERT", "TLS_KEY"] {
             let settings = read(&[(name, "x")]).expect("fits");
             assert!(settings.remarks.concat().contains(name), "{:?}", settings.remarks);
         }

@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::harness::{Client, Shop, WEBHOOK_SECRET, eventually, payment, text};
 
-/// Every type that the shop uses.
+/// The types that there are samples of.
 const USED: [&str; 9] = [
     "charge.dispute.closed",
     "charge.dispute.created",

@@ -38,7 +38,7 @@ pub(super) struct Limit {
 pub(crate) struct Standing {
     limit: u32,
     remaining: u32,
-    /// Until all of it is there again.
+    /// Until all of it is there again, as in a refusal; `Retry-After` tells of the next one.
     reset: Duration,
 }
 
@@ -71,7 +71,9 @@ impl Limit {
             format!("At most {a_minute} {what} are taken a minute; the next one in {seconds} s."),
         )
         .retry_after(seconds);
-        for (name, value) in [(LIMIT, a_minute.get()), (REMAINING, 0), (RESET, seconds)] {
+        let interval = Quota::per_minute(*a_minute).replenish_interval();
+        let reset = wait + interval * (a_minute.get() - 1);
+        for (name, value) in [(LIMIT, a_minute.get()), (REMAINING, 0), (RESET, whole_seconds(reset))] {
             problem = problem.header(name, value.into());
         }
         problem

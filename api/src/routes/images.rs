@@ -75,13 +75,13 @@ const FOR_EVER: [(HeaderName, HeaderValue); 2] = [
 ];
 
 async fn bytes(State(app): State<AppState>, PathId(key): PathId<Key>, known: IfNoneMatch) -> Result<Response, Problem> {
-    // A store that does not answer keeps nobody else's slot.
-    let object = load::without_slot(app.storage.get(key.as_str())).await?.ok_or_else(Problem::not_found)?;
     let etag = HeaderValue::try_from(format!("\"{}\"", key.as_str())).map_err(|error| Problem::internal(&error))?;
     let headers = (FOR_EVER, [(header::ETAG, etag.clone())]);
     if known.matches(&etag) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response()); // no key's bytes ever change
     }
+    // A store that does not answer keeps nobody else's slot.
+    let object = load::without_slot(app.storage.get(key.as_str())).await?.ok_or_else(Problem::not_found)?;
     let about = [
         (header::CONTENT_TYPE, HeaderValue::from_static(key.content_type())),
         (header::CONTENT_LENGTH, object.size.into()),

@@ -96,7 +96,7 @@ pub const VARIABLES: &[Variable] = &[
         "OBJECT_STORE_URL",
         Some("file:images"),
         BOTH,
-        "where images are kept: file:folder, one that API and worker share, or s3://bucket/prefix",
+        "where images are kept: file:folder, one that API and worker share and no other shop uses, or s3://bucket/prefix",
     ),
     variable(
         "IMAGES_PUBLIC_URL",

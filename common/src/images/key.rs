@@ -31,9 +31,8 @@ impl FromStr for Key {
     fn from_str(raw: &str) -> Result<Self, NotAKey> {
         let stem = raw.strip_suffix(".jpg").or_else(|| raw.strip_suffix(".png")).ok_or(NotAKey)?;
         let (random, size) = stem.split_once('-').map_or((stem, None), |(random, size)| (random, Some(size)));
-        let is_random = random.len() == 32 && random.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let is_size = size.is_none_or(|size| (1..=4).contains(&size.len()) && size.bytes().all(|b| b.is_ascii_digit()));
-        if is_random && is_size { Ok(Self(raw.to_owned())) } else { Err(NotAKey) }
+        if is_random(random) && is_size { Ok(Self(raw.to_owned())) } else { Err(NotAKey) }
     }
 }
 
@@ -82,6 +81,15 @@ impl fmt::Display for Written {
 
 /// What the keys of uploads end in: nobody is shown these.
 const ORIGINAL: &str = ".upload";
+
+/// Whether an object can be one of the shop's by its name. Others in the same place are not the shop's to remove.
+pub(super) fn is_ours(name: &str) -> bool {
+    name.strip_suffix(ORIGINAL).is_some_and(is_random) || name.parse::<Key>().is_ok()
+}
+
+fn is_random(stem: &str) -> bool {
+    stem.len() == 32 && stem.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
 
 /// A new key for an upload.
 pub(super) fn original() -> String {

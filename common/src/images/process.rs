@@ -89,13 +89,17 @@ pub async fn refuse(pool: &PgPool, lease: &Lease, id: ImageId, why: &str) -> Res
     Ok(tx.commit().await?)
 }
 
+/// What admins are told of an image whose job is dead.
+const GIVEN_UP: &str = "could not be processed: `kassa jobs list --state dead` says why";
+
 /// Notes that an image was given up, in the transaction in which its job dies. Its bytes are kept for another try.
-pub(crate) async fn failed(tx: &mut PgConnection, id: ImageId, error: &str) -> sqlx::Result<()> {
+/// What went wrong is for operators, and is with the job.
+pub(crate) async fn failed(tx: &mut PgConnection, id: ImageId) -> sqlx::Result<()> {
     rows::touch_product_of(tx, id).await?;
     sqlx::query!(
         "UPDATE product_images SET status = 'failed', error = $2, updated_at = now() WHERE id = $1 AND status = 'processing'",
         id.0,
-        error
+        GIVEN_UP
     )
     .execute(tx)
     .await

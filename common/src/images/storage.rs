@@ -1,5 +1,5 @@
-//! Where the bytes are: in a folder, or in a bucket of S3's or of something that speaks its protocol. No call lasts longer than its limit,
-//! none is made within a transaction, and what is written is there as a whole or not at all.
+//! Where the bytes are: in a folder, or in a bucket of S3's or of something that speaks its protocol. No call waits longer than its
+//! limit for an answer, none is made within a transaction, and what is written is there as a whole or not at all.
 
 use std::{
     error::Error,
@@ -19,6 +19,7 @@ use object_store::{
     prefix::PrefixStore,
 };
 
+use super::key;
 use crate::config::{ObjectStore, S3};
 
 /// Longest wait for a connection to S3, and for one request of it to be answered.
@@ -151,8 +152,8 @@ impl Storage {
         self.store.list(None).map_err(StorageError::from).try_filter_map(old)
     }
 
-    /// Removes what is left in a folder of writes that a crash interrupted, and says how many. The store itself shows them to nobody: their
-    /// names end in `#` and a number.
+    /// Removes what is left in a folder of writes that a crash interrupted, and says how many. The store itself shows them to nobody: they
+    /// are a key, `#` and a number.
     pub(super) async fn remove_torn(&self, older_than: Duration) -> Result<u64, StorageError> {
         let Some(folder) = self.folder.clone() else { return Ok(0) };
         let removed = tokio::task::spawn_blocking(move || remove_torn(&folder, older_than)).await;
@@ -165,14 +166,25 @@ fn remove_torn(folder: &Path, older_than: Duration) -> io::Result<u64> {
     let mut removed = 0;
     for file in fs::read_dir(folder)? {
         let file = file?;
-        let is_torn = file.file_name().to_str().and_then(|name| name.rsplit_once('#')).is_some();
-        let age = file.metadata()?.modified()?.elapsed().unwrap_or_default();
-        if is_torn && age > older_than {
-            fs::remove_file(file.path())?;
-            removed += 1;
+        if !file.file_name().to_str().is_some_and(is_torn) {
+            continue;
+        }
+        let is_old = |about: fs::Metadata| Ok(about.modified()?.elapsed().unwrap_or_default() > older_than);
+        match file.metadata().and_then(is_old) {
+            Ok(true) => {
+                fs::remove_file(file.path())?;
+                removed += 1;
+            }
+            Ok(false) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {} // its write has ended meanwhile
+            Err(error) => return Err(error),
         }
     }
     Ok(removed)
+}
+
+fn is_torn(name: &str) -> bool {
+    name.rsplit_once('#').is_some_and(|(key, number)| key::is_ours(key) && number.parse::<u64>().is_ok())
 }
 
 async fn in_time<T>(
@@ -226,7 +238,7 @@ impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
         let client = reqwest::Client::builder()
             .connect_timeout(CONNECT)
-            .timeout(REQUEST)
+            .read_timeout(REQUEST) // not `timeout`: who reads slowly may read to the end
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| object_store::Error::Generic { store: "S3", source: error.into() })?;
@@ -262,14 +274,16 @@ mod tests {
         assert_eq!(storage.get("a.jpg").await.expect("it answers").map(|object| object.size), Some(3));
         assert!(storage.read("b.jpg").await.expect("it answers").is_none());
         assert!(storage.get("b.jpg").await.expect("it answers").is_none());
-        let torn = folder.join("made/by/it/c.jpg#1");
+        let torn = folder.join(format!("made/by/it/{}.jpg#1", "c".repeat(32)));
+        let others = folder.join("made/by/it/c#1");
+        fs::create_dir(&others).expect("there is room");
         fs::write(&torn, b"tor").expect("there is room");
         let kept: Vec<String> = storage.list(Duration::from_secs(60)).try_collect().await.expect("it answers");
         assert!(kept.is_empty() && storage.remove_torn(Duration::from_secs(60)).await.expect("it can be read") == 0);
         let all: Vec<String> = storage.list(Duration::ZERO).try_collect().await.expect("it answers");
         assert_eq!(all, ["a.jpg"]);
         assert_eq!(storage.remove_torn(Duration::ZERO).await.expect("it can be read"), 1);
-        assert!(!torn.exists());
+        assert!(!torn.exists() && others.exists());
         for _ in 0..2 {
             storage.delete("a.jpg").await.expect("it answers");
         }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::PgPool;
 
-use super::{Storage, StorageError};
+use super::{Storage, StorageError, key};
 
 /// Keys that are looked up at once.
 const BATCH: usize = 500;
@@ -21,7 +21,7 @@ pub enum SweepError {
     Database(#[from] sqlx::Error),
 }
 
-/// Removes what is older than this and belongs to no image, and says how many objects these were. The age must be longer than any
+/// Removes what is older than this, has a name that the shop gives, and belongs to no image, and says how many objects these were. The age must be longer than any
 /// upload takes between its object and its row.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ pub async fn sweep(pool: &PgPool, storage: &Storage, older_than: Duration) -> Re
     let mut batches = storage.list(older_than).try_chunks(BATCH).boxed();
     while let Some(keys) = batches.try_next().await.map_err(|error| error.1)? {
         let known = known(pool, &keys).await?;
-        for key in keys.iter().filter(|key| !known.contains(*key)) {
+        for key in keys.iter().filter(|key| key::is_ours(key) && !known.contains(*key)) {
             storage.delete(key).await?;
             removed += 1;
         }

@@ -22,7 +22,7 @@ pub async fn on_death(tx: &mut PgConnection, queue: &str, payload: &Value, error
         order::refund_failed(tx, job.refund_id, error).await?;
     }
     if let Some(job) = read::<ProcessImage>(queue, payload) {
-        images::failed(tx, job.image_id, error).await?;
+        images::failed(tx, job.image_id).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ import Stripe from 'stripe';
 /** A variable of the running shop's. */
 function given(name) {
   const value = process.env[name];
-  if (!value) throw new Error(`${name} is not set: run tests/clients/run, or eval "$(cargo dev env)" first`);
+  if (!value) throw new Error(`${name} is not set: run it by tests/clients/with-shop, or eval "$(cargo dev env)" first`);
   return value;
 }
 

@@ -78,8 +78,17 @@ impl Program {
 
     /// Its resident memory in KiB, where the system tells (proc(5), `VmRSS`).
     pub(crate) fn resident_memory(&self) -> Option<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in KiB, where the system tells (proc(5), `VmHWM`).
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, figure: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(figure))?;
         line.trim().trim_end_matches(" kB").parse().ok()
     }
 

@@ -145,7 +145,10 @@ async fn refused_with_little_memory(shop: &Shop, admin: &Client, product: &Value
         admin.upload(product, bomb).await.invalid("/file");
     }
     shop.settle().await;
-    let grown = [grown(&shop.api, before[0]), grown(&shop.worker, before[1])];
+    let peak = |program: &Program, before: Option<u64>| {
+        program.peak_memory().zip(before).map_or(0, |(peak, before)| peak.saturating_sub(before) / 1024)
+    };
+    let grown = [peak(&shop.api, before[0]), peak(&shop.worker, before[1])];
     assert!(grown[0] < 64 && grown[1] < 16, "API and worker have grown by {grown:?} MiB");
 }
 

@@ -70,8 +70,8 @@ impl Context {
         }
     }
 
-    /// What becomes of a job whose call to the store of images failed: it is put off, as it can do nothing about it. At the age at which others
-    /// are given up, it is, too.
+    /// What becomes of a job whose call to the store of images failed: it is put off, as it can do nothing about it. From the age
+    /// on at which others are given up, it fails.
     pub(super) fn without_store(&self, error: StorageError, age: Duration) -> JobError {
         if age >= self.limits.give_up_after { JobError::retry(error) } else { JobError::not_yet(error) }
     }
