@@ -314,7 +314,7 @@ fn loopback(port: u16) -> SocketAddr {
 /// A free port from `preferred` on that is not the one given to somebody else a moment ago.
 fn free_but(preferred: u16, given: u16) -> Result<u16> {
     let port = ports::free(preferred)?;
-    if port == given { Ok(ports::free(preferred.saturating_add(1))?) } else { Ok(port) }
+    if port == given { Ok(ports::free(given.saturating_add(1))?) } else { Ok(port) }
 }
 
 fn stepped(preferred: u16, port: u16) -> String {
@@ -336,4 +336,19 @@ pub(crate) async fn end_leftovers(home: &Home) -> Result<()> {
         note(format_args!("ended {} (process {}), left over from a run that crashed", part.name, process.pid));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_port_given_to_somebody_else_is_not_given_again_even_if_the_preferred_one_is_taken() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let preferred = taken.local_addr().expect("it listens").port();
+        let given = ports::free(preferred).expect("there are others");
+        assert_ne!(free_but(preferred, given).expect("there are more"), given);
+    }
 }
