@@ -114,7 +114,8 @@ impl Connection {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: ClientStream<S>) {
-        let service = TowerToHyperService::new(Extension(self.peer).layer(self.router));
+        let router = Extension(stream.left_unread()).layer(self.router);
+        let service = TowerToHyperService::new(Extension(self.peer).layer(router));
         let connection = self.http.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(error = &*error, "a connection broke"); // clients come and go

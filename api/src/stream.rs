@@ -5,6 +5,10 @@
 use std::{
     io::{self, IoSlice},
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -26,6 +30,17 @@ const STALLED: Duration = Duration::from_secs(30);
 const HEARD_OUT: Duration = Duration::from_secs(2);
 const MOST_HEARD: usize = 16 * 1024 * 1024;
 
+/// Whether what a client has sent was left unread; known to its connection and to each of its requests.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LeftUnread(Arc<AtomicBool>);
+
+impl LeftUnread {
+    /// It was: there may be more on its way, even if nothing of it is there yet.
+    pub(crate) fn tell(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct ClientStream<S> {
@@ -33,6 +48,7 @@ pub(crate) struct ClientStream<S> {
     over_tls: bool,
     /// Whether the client was refused before its request was read.
     refused: bool,
+    left_unread: LeftUnread,
     /// What has not been sent yet of what takes the place of hyper's own answer.
     last_words: Vec<u8>,
     /// Until when the client may leave unread what is sent.
@@ -43,7 +59,13 @@ pub(crate) struct ClientStream<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
     pub(crate) fn new(inner: S, over_tls: bool) -> Self {
-        Self { inner, over_tls, refused: false, last_words: vec![], stalled: None, leaving: None }
+        let left_unread = LeftUnread::default();
+        Self { inner, over_tls, refused: false, left_unread, last_words: vec![], stalled: None, leaving: None }
+    }
+
+    /// By which a request says that some of it was left unread.
+    pub(crate) fn left_unread(&self) -> LeftUnread {
+        self.left_unread.clone()
     }
 
     /// Says this, whatever the client would have asked, and ends the connection.
@@ -81,6 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
 
     /// Reads on, to no purpose but that the client gets to read. Who sends nothing, and was read to the end, is not waited for.
     fn poll_hear_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let was_read = !self.refused && !self.left_unread.0.load(Ordering::Acquire);
         let Some((until, left)) = &mut self.leaving else { return Poll::Ready(Ok(())) };
         let mut buffer = [0; 8 * 1024];
         loop {
@@ -88,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientStream<S> {
             match Pin::new(&mut self.inner).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(())) if (1..*left).contains(&buffer.filled().len()) => *left -= buffer.filled().len(),
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending if *left == MOST_HEARD && !self.refused => return Poll::Ready(Ok(())),
+                Poll::Pending if *left == MOST_HEARD && was_read => return Poll::Ready(Ok(())),
                 Poll::Pending => {
                     ready!(until.as_mut().poll(cx));
                     return Poll::Ready(Ok(()));
@@ -231,11 +254,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_still_sends_is_heard_out_for_a_while() {
-        for (sends, seconds) in [(&b""[..], 0), (b"more", HEARD_OUT.as_secs())] {
+        for (sends, is_unread, seconds) in
+            [(&b""[..], false, 0), (b"more", false, HEARD_OUT.as_secs()), (b"", true, HEARD_OUT.as_secs())]
+        {
             let (mut client, server) = duplex(4096);
             client.write_all(sends).await.expect("there is room");
             let began = Instant::now();
-            ClientStream::new(server, false).shutdown().await.expect("nothing hinders it");
+            let mut server = ClientStream::new(server, false);
+            if is_unread {
+                server.left_unread().tell();
+            }
+            server.shutdown().await.expect("nothing hinders it");
             assert_eq!(began.elapsed().as_secs(), seconds);
         }
     }

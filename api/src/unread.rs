@@ -19,6 +19,8 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 
+use crate::stream::LeftUnread;
+
 /// Most bytes that are read to keep a connection, and the longest wait for them: as a rule they have been sent already.
 const MOST: u64 = 64 * 1024;
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -79,6 +81,7 @@ pub(crate) async fn settle<F: Future<Output = Response>>(
         return next(request).await;
     }
     let (head, body) = request.into_parts();
+    let left_unread = head.extensions.get::<LeftUnread>().cloned();
     // To look for a body that waits to be asked for is to ask for it.
     let is_on_its_way = !head.headers.contains_key(header::EXPECT);
     let mut kept = Kept(Arc::new(Mutex::new(State { body, ended: false })));
@@ -88,6 +91,9 @@ pub(crate) async fn settle<F: Future<Output = Response>>(
     }
     if !kept.is_end_stream() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        if let Some(left_unread) = left_unread {
+            left_unread.tell();
+        }
     }
     response
 }

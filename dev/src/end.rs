@@ -55,6 +55,6 @@ pub(crate) async fn reset(home: &Home) -> Result<ExitCode> {
     end_leftovers(home).await?;
     postgres::wipe(&home.postgres()).await?;
     fs::remove_dir_all(home.folder()).with_context(|| format!("removing {}", home.folder().display()))?;
-    print("Wiped: database, mail, Stripe simulator, secrets and logs. The next `cargo dev` begins anew");
+    print("Wiped: database, images, mail, Stripe simulator, secrets and logs. The next `cargo dev` begins anew");
     Ok(ExitCode::SUCCESS)
 }
