@@ -1,9 +1,6 @@
 //! HTTPS by the API itself: with a certificate that is checked before anything starts, and read again when it was renewed.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use nix::sys::signal::Signal;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
