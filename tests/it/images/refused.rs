@@ -154,9 +154,7 @@ async fn refused_with_little_memory(shop: &Shop, admin: &Client, product: &Value
 
 #[tokio::test]
 async fn a_decompression_bomb_is_refused_and_takes_no_memory() {
-    let shop = Shop::start().await;
-    let admin = shop.admin().await;
-    let product = shop.product(500, 5).await;
+    // All are made first: it takes so long that an idle connection would be closed meanwhile.
     // 2,500,000,000 pixels, in good order; a profile of colours of 1 GiB, in a picture of one pixel; a JPEG that says so only.
     let profile = [b"p\0\0".to_vec(), packed(1 << 30)].concat();
     let bombs = [
@@ -164,12 +162,17 @@ async fn a_decompression_bomb_is_refused_and_takes_no_memory() {
         png(1, 50_000, &chunk(b"iCCP", &profile)),
         blown_up(&file(30, 20, ImageFormat::Jpeg), 65_000),
     ];
+    let fine_ones = [png(8_000, 5_000, b""), png(10, 10, &chunk(b"iCCP", &profile))];
+
+    let shop = Shop::start().await;
+    let admin = shop.admin().await;
+    let product = shop.product(500, 5).await;
     refused_with_little_memory(&shop, &admin, &product, &bombs).await;
     assert!(shop.image_files().is_empty(), "{:?}", shop.image_files());
 
     // One that may just be decoded is, and its memory is given back; the profile of another is left out.
     let before = shop.worker.resident_memory();
-    for fine in [png(8_000, 5_000, b""), png(10, 10, &chunk(b"iCCP", &profile))] {
+    for fine in fine_ones {
         let image = admin.upload(&product, &fine).await.expect(202);
         shop.image(&admin, &product, &image, "ready").await;
     }
