@@ -12,6 +12,7 @@ use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::error::Category;
+use utoipa::ToSchema;
 
 use crate::{
     load,
@@ -64,7 +65,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 }
 
 /// For an [`OptionalBody`] of which no member is known yet: what a client means by one must not be passed over.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoMembers {}
 

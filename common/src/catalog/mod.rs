@@ -17,6 +17,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 pub use archive::archive;
 pub use create::{CreateError, Created, NewProduct, create};
@@ -38,7 +39,7 @@ use crate::{
 pub const CHANGES: &str = "products";
 
 /// Whether a product is for sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum ProductStatus {
@@ -76,8 +77,9 @@ pub struct Product {
 }
 
 /// A product, as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are those of `Product`, with the currency beside the price")]
+#[schema(as = Product)]
 pub struct ProductView {
     pub id: ProductId,
     pub name: String,
@@ -90,6 +92,7 @@ pub struct ProductView {
     pub available: i64,
     pub status: ProductStatus,
     /// None yet.
+    #[schema(value_type = Vec<Object>)]
     pub images: [(); 0],
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
