@@ -17,7 +17,11 @@ pub(super) fn of(schema: &Value) -> Option<Value> {
     if schema["type"] == "array" {
         return of(&schema["items"]).map(|item| json!([item]));
     }
-    None
+    match (schema["type"].as_str()?, schema["format"].as_str()) {
+        ("integer", _) => Some(json!(3)),
+        ("string", Some("uuid")) => Some(json!(LINE)),
+        _ => None,
+    }
 }
 
 #[expect(clippy::too_many_lines, reason = "one line for each name")]
@@ -94,7 +98,7 @@ fn named(schema: &str) -> Option<Value> {
             "amount": 1250, "reason": "One was broken.", "restock": [{ "order_item_id": LINE, "quantity": 1 }],
         }),
         "Event" => json!({
-            "id": "evt_3AfoxZ", "object": "event", "type": "payment_intent.succeeded", "created": 1_795_459_364,
+            "id": "evt_3AfoxZ", "type": "payment_intent.succeeded",
             "data": { "object": { "id": "pi_3AfoxZ", "object": "payment_intent", "status": "succeeded" } },
         }),
         "Receipt" => json!({ "received": true }),
@@ -104,8 +108,6 @@ fn named(schema: &str) -> Option<Value> {
             json!({ "id": ORDER, "number": 1002, "status": "awaiting_payment", "expires_at": "2026-11-23T19:12:44.586565Z" })
         }
         "OrderStatus" => json!("paid"),
-        "OrderItemId" => json!(LINE),
-        "Money" => json!(2500),
         _ => return None,
     })
 }

@@ -127,7 +127,7 @@ fn complete(path: &str, status: &str, response: &mut Value) {
 }
 
 fn exemplify(message: &mut Value) {
-    for (_, content) in members(&mut message["content"]) {
+    for (_, content) in message.get_mut("content").into_iter().flat_map(members) {
         if content.get("example").is_none()
             && content.get("examples").is_none()
             && let Some(example) = examples::of(&content["schema"])

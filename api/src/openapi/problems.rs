@@ -244,7 +244,7 @@ fn example(told: &Told) -> Value {
         example["errors"] = json!([{ "pointer": "/limit", "detail": "must be from 1 to 100" }]);
     }
     for (name, schema) in &told.members {
-        example[name] = examples::of(schema).unwrap_or_else(|| json!(3));
+        example[name] = examples::of(schema).unwrap_or_default();
     }
     example
 }
