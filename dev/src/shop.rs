@@ -313,7 +313,7 @@ fn loopback(port: u16) -> SocketAddr {
 /// A free port from `preferred` on that is not the one given to somebody else a moment ago.
 fn free_but(preferred: u16, given: u16) -> Result<u16> {
     let port = ports::free(preferred)?;
-    if port == given { Ok(ports::free(preferred.saturating_add(1))?) } else { Ok(port) }
+    if port == given { Ok(ports::free(given.saturating_add(1))?) } else { Ok(port) }
 }
 
 fn stepped(preferred: u16, port: u16) -> String {
