@@ -11,7 +11,7 @@ mod prefer;
 mod query;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, not_null};
+pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, whole_number, whole_number_not_null};
 pub(crate) use caller::{Admin, Caller, OptionalCaller};
 pub(crate) use conditional::{IfMatch, IfNoneMatch};
 pub(crate) use key::{IdempotencyKey, RequiredIdempotencyKey};

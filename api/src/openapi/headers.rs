@@ -14,7 +14,7 @@ pub(crate) fn request_header(name: &str, required: Required, description: &str, 
         .parameter_in(ParameterIn::Header)
         .required(required)
         .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).pattern(pattern)))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(pattern.map(|_| 1)).pattern(pattern)))
         .build()
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    extract::{Body, Caller, IdempotencyKey, PathId},
+    extract::{Body, Caller, IdempotencyKey, PathId, whole_number},
     openapi::{Problems, tells},
     problem::{Invalid, Problem, kinds},
     respond::replayed,
@@ -39,6 +39,7 @@ async fn view(State(app): State<AppState>, caller: Caller) -> Result<Json<CartVi
 struct Addition {
     product_id: ProductId,
     #[schema(value_type = Quantity)]
+    #[serde(deserialize_with = "whole_number")]
     quantity: i64,
 }
 
@@ -71,6 +72,7 @@ async fn add(
 #[serde(deny_unknown_fields)]
 struct NewQuantity {
     #[schema(value_type = Quantity)]
+    #[serde(deserialize_with = "whole_number")]
     quantity: i64,
 }
 

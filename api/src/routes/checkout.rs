@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::orders::find;
 use crate::{
-    extract::{Caller, IdempotencyKey, OptionalBody, Prefer, not_null},
+    extract::{Caller, IdempotencyKey, OptionalBody, Prefer, whole_number_not_null},
     openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[serde(deny_unknown_fields)]
 struct Checkout {
     /// What the shopper was shown, in minor units: refused with `total_changed` where it is another by now.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "whole_number_not_null")]
     #[schema(value_type = i64, required = false, minimum = 0)]
     expected_total: Option<i64>,
 }

@@ -20,7 +20,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     cache::Key,
-    extract::{Admin, Body, IdempotencyKey, IfMatch, IfNoneMatch, OptionalCaller, Paging, PathId, Query, not_null},
+    extract::{
+        Admin, Body, IdempotencyKey, IfMatch, IfNoneMatch, OptionalCaller, Paging, PathId, Query, whole_number,
+        whole_number_not_null,
+    },
     openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     respond::{Rendered, etag, replayed},
@@ -199,8 +202,10 @@ struct Creation {
     #[schema(value_type = Option<Description>)]
     description: Option<String>,
     #[schema(value_type = Price)]
+    #[serde(deserialize_with = "whole_number")]
     price: i64,
     #[schema(value_type = Stock)]
+    #[serde(deserialize_with = "whole_number")]
     stock: i64,
 }
 
@@ -276,10 +281,11 @@ struct Edit {
     #[schema(value_type = Description)]
     description: String,
     #[schema(value_type = Price)]
+    #[serde(deserialize_with = "whole_number")]
     price: i64,
     status: ProductStatus,
     /// Takes `If-Match`; it is booked as an adjustment.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "whole_number_not_null")]
     #[schema(value_type = Stock, required = false)]
     stock: Option<i64>,
     #[serde(rename = "id")]

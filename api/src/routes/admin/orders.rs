@@ -17,7 +17,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    extract::{Admin, IdempotencyKey, NoMembers, OptionalBody, PathId, RequiredIdempotencyKey, not_null},
+    extract::{
+        Admin, IdempotencyKey, NoMembers, OptionalBody, PathId, RequiredIdempotencyKey, whole_number,
+        whole_number_not_null,
+    },
     openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
@@ -52,7 +55,7 @@ async fn view(
 #[serde(deny_unknown_fields)]
 struct RefundRequest {
     /// In minor units; all that is left where there is none.
-    #[serde(default, deserialize_with = "not_null")]
+    #[serde(default, deserialize_with = "whole_number_not_null")]
     #[schema(value_type = i64, required = false, minimum = 1)]
     amount: Option<i64>,
     /// For the books.
@@ -67,8 +70,9 @@ struct RefundRequest {
 #[serde(deny_unknown_fields)]
 struct RestockLine {
     order_item_id: OrderItemId,
-    #[schema(minimum = 1, maximum = 2_147_483_647)]
-    quantity: i32,
+    #[serde(deserialize_with = "whole_number")]
+    #[schema(minimum = 1)]
+    quantity: i64,
 }
 
 /// Longest reason of an operator's, in characters.
@@ -95,7 +99,9 @@ impl RefundRequest {
             if line.quantity < 1 {
                 invalid.field(&format!("/restock/{i}/quantity"), Err::<(), _>("must be at least 1"));
             }
-            restock.push(Restock { item: line.order_item_id, quantity: line.quantity });
+            // No line has nearly as many units: that is told once the order is known.
+            let quantity = i32::try_from(line.quantity).unwrap_or(i32::MAX);
+            restock.push(Restock { item: line.order_item_id, quantity });
         }
         match (amount, reason) {
             (Some(amount), Some(reason)) if invalid.is_empty() => Ok(Parsed { amount, reason, restock }),
