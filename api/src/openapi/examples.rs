@@ -24,7 +24,6 @@ pub(super) fn of(schema: &Value) -> Option<Value> {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one line for each name")]
 fn named(schema: &str) -> Option<Value> {
     if let Some(item) = schema.strip_prefix("Page_") {
         return named(item).map(|item| json!({ "items": [item], "next_cursor": "eyJsIjoiMDFhMjA5YjcifQ" }));
