@@ -15,6 +15,7 @@ mod headers;
 mod limits;
 mod load;
 mod news;
+pub mod openapi;
 mod ops;
 mod problem;
 mod request_id;

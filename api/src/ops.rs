@@ -13,6 +13,8 @@ use common::db;
 use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     problem::{Problem, kinds},
@@ -46,18 +48,38 @@ async fn with_an_id(request: Request, next: Next) -> Response {
 }
 
 /// What a probe is told when all is well.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
+    /// `live` or `ready`.
     status: &'static str,
 }
 
-/// The process runs. Nothing else is asked: a restart would not bring a database back.
+/// The routes of these that the API has, too.
+pub(crate) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
+}
+
+/// Whether the process runs
+///
+/// Nothing else is asked: a restart would not bring a database back.
+#[utoipa::path(
+    get, path = "/health/live", operation_id = "get_live", tag = "operations",
+    responses((status = 200, description = "It does.", body = Health)),
+    security(())
+)]
 pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "live" })
 }
 
-/// Requests can be answered: the database is there, its schema is one that this program knows, its currency the right one, and the clock
+/// Whether requests can be answered
+///
+/// They can when the database is there, its schema is one that this program knows, its currency the right one, and the clock
 /// good enough to judge tokens and signatures by.
+#[utoipa::path(
+    get, path = "/health/ready", operation_id = "get_ready", tag = "operations",
+    responses((status = 200, description = "They can.", body = Health)),
+    security(())
+)]
 pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
     let not_ready = |why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1);
     if !app.gate.is_open() {

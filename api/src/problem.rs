@@ -23,6 +23,18 @@ impl Kind {
     pub(crate) const fn new(status: StatusCode, code: &'static str, title: &'static str) -> Self {
         Self { status, code, title }
     }
+
+    pub(crate) fn status(self) -> u16 {
+        self.status.as_u16()
+    }
+
+    pub(crate) fn code(self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        self.title
+    }
 }
 
 /// The kinds that several endpoints know.

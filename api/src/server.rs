@@ -7,7 +7,6 @@ use axum::{
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
-    routing::get,
 };
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -15,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     access, client, cors, encoding,
     extract::BODY_LIMIT,
-    head, headers, ops,
+    head, headers, openapi, ops,
     problem::{Problem, kinds},
     request_id, routes,
     state::AppState,
@@ -29,15 +28,13 @@ const UPLOAD_TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// The whole API.
 pub fn router(app: AppState) -> Router {
-    shell(app, routes::router())
+    shell(app, routes::router().into())
 }
 
 /// These routes, and whatever holds for all of them.
 fn shell(app: AppState, routes: Router<AppState>) -> Router {
-    let health = Router::new()
-        .route("/health/live", get(ops::live))
-        .route("/health/ready", get(ops::ready))
-        .method_not_allowed_fallback(method_not_allowed);
+    let health = Router::from(ops::routes()).method_not_allowed_fallback(method_not_allowed);
+    let document = Router::from(openapi::router()).method_not_allowed_fallback(method_not_allowed);
     // From the outside in. What belongs together is one layer, as each costs every request some copies and allocations.
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(app.clone(), around))
@@ -48,6 +45,7 @@ fn shell(app: AppState, routes: Router<AppState>) -> Router {
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(app.clone(), at_work))
+        .merge(document)
         .fallback(unknown_path)
         .layer(middleware::from_fn_with_state(app.clone(), counted))
         .merge(health)
@@ -123,6 +121,7 @@ mod tests {
     use std::sync::Arc;
 
     use axum::body::{Body, to_bytes};
+    use axum::routing::get;
     use common::{
         config::{self, Environment},
         images::Storage,

@@ -3,9 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// An amount in the minor unit of the shop's currency; never negative where a shopper could set it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(transparent)]
 #[sqlx(transparent)]
 pub struct Money(pub i64);
@@ -29,7 +30,8 @@ impl Money {
 pub const MAX_CHARGE: Money = Money(99_999_999);
 
 /// A lower-case ISO 4217 code with two decimals or none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ToSchema)]
+#[schema(value_type = String, pattern = "^[a-z]{3}$")]
 pub struct Currency([u8; 3]);
 
 /// Why a code is not a currency of ours.

@@ -19,6 +19,7 @@ mod load;
 mod mails;
 mod metrics;
 mod misfits;
+mod openapi;
 mod orders;
 mod password_reset;
 mod peers;

@@ -1,6 +1,6 @@
 //! Bodies: JSON objects read strictly, or bytes as they came.
 
-use std::{error::Error, iter, time::Duration};
+use std::{error::Error, fmt, iter, time::Duration};
 
 use axum::{
     RequestExt as _,
@@ -10,8 +10,12 @@ use axum::{
 use bytes::BytesMut;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, DeserializeOwned, Unexpected, Visitor},
+};
 use serde_json::error::Category;
+use utoipa::ToSchema;
 
 use crate::{
     load,
@@ -64,7 +68,7 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
 }
 
 /// For an [`OptionalBody`] of which no member is known yet: what a client means by one must not be passed over.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct NoMembers {}
 
@@ -136,7 +140,7 @@ fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
     // serde would take an array for a struct, field by field.
     let is_object = raw.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'{');
     if !is_object {
-        return Err(match serde_json::from_slice::<serde::de::IgnoredAny>(raw) {
+        return Err(match serde_json::from_slice::<de::IgnoredAny>(raw) {
             Ok(_) => Problem::invalid("", "must be an object"),
             Err(error) => not_json(&error),
         });
@@ -179,10 +183,43 @@ fn misfit(pointer: String, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// For a field that may be left out, but is not to be `null`: who sends that means something else than who sends nothing.
+/// A whole number, however it is written: JSON knows one kind of numbers, and some clients write `2.0` for 2.
+pub(crate) fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    deserializer.deserialize_i64(Whole)
+}
+
+/// The same for a field that may be left out, but is not to be `null`: who sends that means something else than who sends nothing.
 /// To be named beside `default`.
-pub(crate) fn not_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(deserializer).map(Some)
+pub(crate) fn whole_number_not_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    whole_number(deserializer).map(Some)
+}
+
+struct Whole;
+
+impl Visitor<'_> for Whole {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
+        Ok(number)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
+        i64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+        /// Beyond 2^53 neighbouring whole numbers can't be told apart.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.fract().abs() > 0.0 || number.abs() > EXACT {
+            return Err(E::invalid_type(Unexpected::Float(number), &self));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and far from the ends of i64")]
+        Ok(number as i64)
+    }
 }
 
 /// RFC 6901.
@@ -211,7 +248,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Line {
-        #[expect(dead_code, reason = "only its type is of interest")]
+        #[serde(deserialize_with = "whole_number")]
         quantity: i64,
     }
 
@@ -268,6 +305,17 @@ mod tests {
             assert_eq!((status, &body["code"]), (422, &"validation_failed".into()), "{raw}: {body}");
             assert_eq!(body["errors"][0]["pointer"], pointer, "{raw}: {body}");
             assert_eq!(body["errors"][0]["detail"], detail, "{raw}: {body}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point() {
+        for (raw, number) in [("2", 2), ("2.0", 2), ("-0.0", 0), ("1e3", 1000), ("9007199254740992.0", 1 << 53)] {
+            let line: Line = parse(format!(r#"{{"quantity": {raw}}}"#).as_bytes()).expect(raw);
+            assert_eq!(line.quantity, number, "{raw}");
+        }
+        for raw in ["1e300", "-1e19", "9007199254740994.0", "0.1"] {
+            assert!(parse::<Line>(format!(r#"{{"quantity": {raw}}}"#).as_bytes()).is_err(), "{raw}");
         }
     }
 

@@ -5,8 +5,18 @@ use std::convert::Infallible;
 use axum::extract::FromRequestParts;
 use common::catalog::Precondition;
 use http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterIn},
+    },
+};
 
-use crate::problem::{Problem, kinds};
+use crate::{
+    openapi::request_header,
+    problem::{Problem, kinds},
+};
 
 /// For which versions a change was made. Tags compare strongly: a weak one matches nothing.
 pub(crate) struct IfMatch(pub(crate) Precondition);
@@ -30,8 +40,24 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description =
+            "The `ETag`s for which the change is meant, or `*` for whatever there is (RFC 9110, section 13.1.1).";
+        let tags = r#"^(\*|"[!#-+.-~-]*"(, "[!#-+.-~-]*")*)$"#; // ours hold no commas
+        vec![request_header("If-Match", Required::False, description, Some(tags))]
+    }
+}
+
 /// What the client has already. Tags compare weakly, and a malformed header is as good as none.
 pub(crate) struct IfNoneMatch(Tags);
+
+impl IntoParams for IfNoneMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "The `ETag`s that the client has already, or `*` (RFC 9110, section 13.1.2). What is none is as good as none.";
+        vec![request_header("If-None-Match", Required::False, description, None)]
+    }
+}
 
 impl IfNoneMatch {
     /// Whether the client has this already, so that 304 is the answer.

@@ -3,8 +3,18 @@
 use axum::extract::FromRequestParts;
 use common::idempotency::{KeyedRequest, MAX_KEY_LEN};
 use http::{HeaderName, request::Parts};
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterIn},
+    },
+};
 
-use crate::problem::{Problem, kinds};
+use crate::{
+    openapi::request_header,
+    problem::{Problem, kinds},
+};
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -29,6 +39,28 @@ impl IdempotencyKey {
             )
         })
     }
+}
+
+/// In the document: an operation that honours a key.
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![document(Required::False)]
+    }
+}
+
+/// In the document: an operation that requires a key.
+pub(crate) struct RequiredIdempotencyKey;
+
+impl IntoParams for RequiredIdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![document(Required::True)]
+    }
+}
+
+fn document(required: Required) -> Parameter {
+    let description = "A value of the client's own. Requests with the same key, path and body are one request, and get the same \
+                       resource; kept for 24 hours after a success.";
+    request_header("Idempotency-Key", required, description, Some(r"^[!-~]([ -~]{0,253}[!-~])?$"))
 }
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {

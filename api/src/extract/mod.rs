@@ -12,10 +12,10 @@ mod query;
 mod upload;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, not_null};
+pub(crate) use body::{BODY_LIMIT, Body, NoMembers, OptionalBody, RawBody, whole_number, whole_number_not_null};
 pub(crate) use caller::{Admin, Caller, OptionalCaller};
 pub(crate) use conditional::{IfMatch, IfNoneMatch};
-pub(crate) use key::IdempotencyKey;
+pub(crate) use key::{IdempotencyKey, RequiredIdempotencyKey};
 pub(crate) use page::Paging;
 pub(crate) use path::{PathId, PathIds};
 pub(crate) use prefer::Prefer;

@@ -3,6 +3,10 @@
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use serde::Deserialize;
+use utoipa::{
+    IntoParams,
+    openapi::path::{Parameter, ParameterIn},
+};
 
 use super::Query;
 use crate::problem::Problem;
@@ -16,10 +20,20 @@ pub(crate) struct Paging {
     pub(crate) cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// How many at most.
+    #[param(minimum = 1, maximum = 100, default = 20)]
     limit: Option<i64>,
+    /// The `next_cursor` of the page before; opaque, and good for the same list alone.
     cursor: Option<String>,
+}
+
+impl IntoParams for Paging {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Parameters::into_params(place)
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Paging {

@@ -4,6 +4,15 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, HeaderName, request::Parts};
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Required,
+        path::{Parameter, ParameterIn},
+    },
+};
+
+use crate::openapi::request_header;
 
 const HEADER: HeaderName = HeaderName::from_static("prefer");
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -20,6 +29,14 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self::read(&parts.headers))
+    }
+}
+
+impl IntoParams for Prefer {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let description = "`wait=N` (RFC 7240): how many seconds the client would wait for a better answer; ten at most. A preference \
+                           that makes no sense is none.";
+        vec![request_header("Prefer", Required::False, description, None)]
     }
 }
 

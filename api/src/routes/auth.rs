@@ -1,42 +1,47 @@
 //! `/auth`: registering, logging in and out, sessions that go on, forgotten passwords, and who one is.
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use common::account::{
     Email, HashError, LoginError, NewAccount, NewPassword, PersonName, RefreshError, RegisterError, ResetError,
     Session, TooManyHashes, User,
 };
 use http::StatusCode;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     extract::{Attempt, Body, Caller},
     limits::Purpose,
     load,
+    openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/auth/register", post(register))
-        .route("/auth/login", post(login))
-        .route("/auth/refresh", post(refresh))
-        .route("/auth/logout", post(logout))
-        .route("/auth/me", get(me))
-        .route("/auth/password/forgot", post(forgot_password))
-        .route("/auth/password/reset", post(reset_password))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(register))
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(me))
+        .routes(routes!(forgot_password))
+        .routes(routes!(reset_password))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Registration {
+    #[schema(value_type = Email)]
     email: String,
+    #[schema(value_type = NewPassword)]
     password: String,
+    /// How the user wants to be called.
+    #[schema(
+        max_length = 100,
+        pattern = r"^([^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u001f\u007f-\u009f\s][^\u0000-\u001f\u007f-\u009f]*)?$"
+    )]
     name: Option<String>,
 }
 
@@ -52,6 +57,13 @@ impl Registration {
     }
 }
 
+/// Make an account, and log in
+#[utoipa::path(
+    post, path = "/auth/register", operation_id = "register", tag = "accounts",
+    request_body = Registration,
+    responses((status = 201, description = "The first session.", body = Session), Problems<RegisterError>),
+    security(())
+)]
 async fn register(
     State(app): State<AppState>,
     attempt: Attempt,
@@ -65,6 +77,8 @@ async fn register(
 }
 
 const EMAIL_TAKEN: Kind = Kind::new(StatusCode::CONFLICT, "email_taken", "There is an account with this e-mail");
+
+tells! { RegisterError: EMAIL_TAKEN }
 
 impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
@@ -92,13 +106,22 @@ impl From<TooManyHashes> for Problem {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     email: String,
     password: String,
 }
 
+/// Log in
+///
+/// An unknown e-mail is answered like a wrong password, and as late.
+#[utoipa::path(
+    post, path = "/auth/login", operation_id = "log_in", tag = "accounts",
+    request_body = Credentials,
+    responses((status = 200, description = "A session.", body = Session), Problems<LoginError>),
+    security(())
+)]
 async fn login(
     State(app): State<AppState>,
     attempt: Attempt,
@@ -115,6 +138,8 @@ const CHALLENGE: &str = r#"Bearer realm="kassa""#;
 const INVALID_CREDENTIALS: Kind =
     Kind::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "The e-mail or the password is wrong");
 
+tells! { LoginError: INVALID_CREDENTIALS }
+
 impl From<LoginError> for Problem {
     fn from(error: LoginError) -> Self {
         match error {
@@ -127,15 +152,26 @@ impl From<LoginError> for Problem {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RefreshToken {
     refresh_token: String,
 }
 
+/// Spend a refresh token for the next session
+///
+/// One that was spent before ends all sessions that came of it.
+#[utoipa::path(
+    post, path = "/auth/refresh", operation_id = "refresh_session", tag = "accounts",
+    request_body = RefreshToken,
+    responses((status = 200, description = "The next session.", body = Session), Problems<RefreshError>),
+    security(())
+)]
 async fn refresh(State(app): State<AppState>, body: Body<RefreshToken>) -> Result<Json<Session>, Problem> {
     Ok(Json(app.accounts.refresh(&app.pool, &body.value.refresh_token).await?))
 }
+
+tells! { RefreshError: kinds::UNAUTHENTICATED }
 
 impl From<RefreshError> for Problem {
     fn from(error: RefreshError) -> Self {
@@ -150,40 +186,77 @@ impl From<RefreshError> for Problem {
     }
 }
 
-/// A session that has ended already is as good as one that ends now.
+/// End a session
+///
+/// One that has ended already is as good as one that ends now. The last access token is good until it expires.
+#[utoipa::path(
+    post, path = "/auth/logout", operation_id = "log_out", tag = "accounts",
+    request_body = RefreshToken,
+    responses((status = 204, description = "It has ended.")),
+    security(())
+)]
 async fn logout(State(app): State<AppState>, body: Body<RefreshToken>) -> Result<StatusCode, Problem> {
     app.accounts.logout(&app.pool, &body.value.refresh_token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Who the caller is
+#[utoipa::path(
+    get, path = "/auth/me", operation_id = "get_me", tag = "accounts",
+    responses((status = 200, description = "The caller.", body = User)),
+    security(("bearer" = []))
+)]
 async fn me(caller: Caller) -> Json<User> {
     Json(caller.user)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ForgottenPassword {
     email: String,
 }
 
-/// What is no address is answered like one that nobody has.
+/// Nothing is told.
+#[derive(Serialize, ToSchema)]
+struct Accepted {}
+
+/// Have a link sent by which the password can be reset
+///
+/// The answer is the same whether there is such an account or not, and also for what is no address.
+#[utoipa::path(
+    post, path = "/auth/password/forgot", operation_id = "forget_password", tag = "accounts",
+    request_body = ForgottenPassword,
+    responses((status = 202, description = "A mail is sent if there is an account.", body = Accepted)),
+    security(())
+)]
 async fn forgot_password(
     State(app): State<AppState>,
     attempt: Attempt,
     body: Body<ForgottenPassword>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<Accepted>), Problem> {
     attempt.at(Purpose::ForgotPassword, &body.value.email)?;
     app.accounts.forgot_password(&app.pool, &body.value.email).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({}))))
+    Ok((StatusCode::ACCEPTED, Json(Accepted {})))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordReset {
+    /// That of the link in the mail.
     token: String,
+    #[schema(value_type = NewPassword)]
     password: String,
 }
 
+/// Choose a new password by the token of such a link
+///
+/// All sessions of the user end.
+#[utoipa::path(
+    post, path = "/auth/password/reset", operation_id = "reset_password", tag = "accounts",
+    request_body = PasswordReset,
+    responses((status = 204, description = "It is the new password."), Problems<ResetError>),
+    security(())
+)]
 async fn reset_password(
     State(app): State<AppState>,
     _: Attempt,
@@ -197,6 +270,8 @@ async fn reset_password(
 
 const INVALID_RESET_TOKEN: Kind =
     Kind::new(StatusCode::BAD_REQUEST, "invalid_reset_token", "The link to reset the password is not valid");
+
+tells! { ResetError: INVALID_RESET_TOKEN }
 
 impl From<ResetError> for Problem {
     fn from(error: ResetError) -> Self {

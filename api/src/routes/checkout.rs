@@ -1,34 +1,38 @@
 //! `POST /checkout`: the cart becomes an order.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     response::{IntoResponse, Response},
-    routing::post,
 };
 use common::{
     money::Money,
-    order::{self, OrderView, PlaceError, PlaceOrder, Placed},
+    order::{self, OpenOrder, OrderView, PlaceError, PlaceOrder, Placed, Shortfall},
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::orders::find;
 use crate::{
-    extract::{Caller, IdempotencyKey, OptionalBody, Prefer, not_null},
+    extract::{Caller, IdempotencyKey, OptionalBody, Prefer, whole_number_not_null},
+    openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/checkout", post(checkout))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(checkout))
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Checkout {
-    #[serde(default, deserialize_with = "not_null")]
+    /// What the shopper was shown, in minor units: refused with `total_changed` where it is another by now.
+    #[serde(default, deserialize_with = "whole_number_not_null")]
+    #[schema(value_type = i64, required = false, minimum = 0)]
     expected_total: Option<i64>,
 }
 
@@ -41,6 +45,24 @@ impl Checkout {
     }
 }
 
+/// Turn the cart into an order
+///
+/// Its stock is held until `expires_at`. Without `Prefer` the answer is 202, and the PaymentIntent follows within moments; with
+/// `Prefer: wait=N` it is 201 as soon as that is there. Pay it by Stripe's own means, with the order's `payment`.
+#[utoipa::path(
+    post, path = "/checkout", operation_id = "check_out", tag = "orders",
+    params(IdempotencyKey, Prefer),
+    request_body = Option<Checkout>,
+    responses(
+        (status = 201, description = "It can be paid.", body = OrderView, headers(("Location"), ("Idempotency-Replayed"))),
+        (
+            status = 202, description = "It can't be paid yet: ask for it again.", body = OrderView,
+            headers(("Location"), ("Retry-After"), ("Idempotency-Replayed")),
+        ),
+        Problems<PlaceError>,
+    ),
+    security(("bearer" = []))
+)]
 async fn checkout(
     State(app): State<AppState>,
     caller: Caller,
@@ -90,6 +112,15 @@ const TOO_MANY_OPEN_ORDERS: Kind =
     Kind::new(StatusCode::CONFLICT, "too_many_open_orders", "There are too many unpaid orders");
 const TOTAL_OUT_OF_RANGE: Kind =
     Kind::new(StatusCode::UNPROCESSABLE_ENTITY, "total_out_of_range", "The total can't be charged");
+
+tells! {
+    PlaceError:
+        CART_EMPTY,
+        kinds::INSUFFICIENT_STOCK { lines: Vec<Shortfall>, orders: Vec<OpenOrder> },
+        TOTAL_CHANGED { total: Money },
+        TOO_MANY_OPEN_ORDERS { orders: Vec<OpenOrder> },
+        TOTAL_OUT_OF_RANGE { total: Money },
+}
 
 impl From<PlaceError> for Problem {
     fn from(error: PlaceError) -> Self {

@@ -3,24 +3,26 @@
 use std::error::Error;
 
 use axum::{
-    Json, Router,
+    Json,
     body::Body,
     extract::State,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
 };
 use common::{
     catalog::Viewer,
     id::{ImageId, ProductId},
-    images::{self, AddError, Key, MAX_PER_PRODUCT, NotAnImage, RemoveError, StorageError},
+    images::{self, AddError, ImageView, Key, MAX_PER_PRODUCT, NotAnImage, RemoveError, StorageError},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     extract::{Admin, IdempotencyKey, IfNoneMatch, PathId, PathIds, Upload},
     load,
+    openapi::{Problems, tells},
     problem::{Kind, Problem, kinds},
     respond::replayed,
     state::AppState,
@@ -29,13 +31,37 @@ use crate::{
 /// Where images come in: more than anywhere else, and more slowly.
 pub(crate) const UPLOADS: &str = "/products/{id}/images";
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route(UPLOADS, post(add))
-        .route("/products/{id}/images/{image_id}", delete(remove))
-        .route("/images/{key}", get(bytes))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(add)).routes(routes!(remove)).routes(routes!(bytes))
 }
 
+/// What is uploaded, part by part.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document only: the extractor reads parts")]
+struct ImageUpload {
+    /// A JPEG, a PNG or a WebP. It is told by its content: its name and its type say nothing.
+    #[schema(value_type = String, format = Binary)]
+    file: (),
+    /// What it shows, for those who can't see it.
+    #[schema(max_length = 500)]
+    alt: Option<String>,
+}
+
+/// Add an image
+///
+/// It is shown once it has been processed, which takes a moment: `status` says how far it has come.
+#[utoipa::path(
+    post, path = UPLOADS, operation_id = "add_image", tag = "catalogue",
+    params(("id" = ProductId, Path, description = "The product's id."), IdempotencyKey),
+    request_body(content = ImageUpload, content_type = "multipart/form-data"),
+    responses(
+        (status = 202, description = "The image, to be processed.", body = ImageView, headers(("Idempotency-Replayed"))),
+        Problems<AddError>,
+        Problems<NotAnImage>,
+        Problems<StorageError>,
+    ),
+    security(("bearer" = ["admin"]))
+)]
 async fn add(
     State(app): State<AppState>,
     Admin(admin): Admin,
@@ -58,6 +84,16 @@ async fn add(
     Ok((StatusCode::ACCEPTED, replayed(added.replayed), Json(shown)))
 }
 
+/// Remove an image
+#[utoipa::path(
+    delete, path = "/products/{id}/images/{image_id}", operation_id = "remove_image", tag = "catalogue",
+    params(
+        ("id" = ProductId, Path, description = "The product's id."),
+        ("image_id" = ImageId, Path, description = "The image's id."),
+    ),
+    responses((status = 204, description = "It is not shown any more.")),
+    security(("bearer" = ["admin"]))
+)]
 async fn remove(
     State(app): State<AppState>,
     _: Admin,
@@ -74,6 +110,25 @@ const FOR_EVER: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox")),
 ];
 
+/// An image's bytes
+///
+/// They never change.
+#[utoipa::path(
+    get, path = "/images/{key}", operation_id = "get_image", tag = "catalogue",
+    params(
+        ("key" = String, Path, description = "As in a product's `url` or `thumbnail_url`."),
+        IfNoneMatch,
+    ),
+    responses(
+        (
+            status = 200, description = "The image.", headers(("ETag")),
+            content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")),
+        ),
+        (status = 304, description = "The client has it already.", headers(("ETag"))),
+        Problems<StorageError>,
+    ),
+    security(())
+)]
 async fn bytes(State(app): State<AppState>, PathId(key): PathId<Key>, known: IfNoneMatch) -> Result<Response, Problem> {
     let etag = HeaderValue::try_from(format!("\"{}\"", key.as_str())).map_err(|error| Problem::internal(&error))?;
     let headers = (FOR_EVER, [(header::ETAG, etag.clone())]);
@@ -92,6 +147,8 @@ async fn bytes(State(app): State<AppState>, PathId(key): PathId<Key>, known: IfN
 const TOO_MANY_IMAGES: Kind =
     Kind::new(StatusCode::CONFLICT, "too_many_images", "The product has as many images as it may have");
 
+tells! { NotAnImage: kinds::UNSUPPORTED_MEDIA_TYPE, kinds::VALIDATION_FAILED }
+
 impl From<NotAnImage> for Problem {
     fn from(error: NotAnImage) -> Self {
         match error {
@@ -102,6 +159,8 @@ impl From<NotAnImage> for Problem {
         }
     }
 }
+
+tells! { AddError: TOO_MANY_IMAGES }
 
 impl From<AddError> for Problem {
     fn from(error: AddError) -> Self {
@@ -124,6 +183,8 @@ impl From<RemoveError> for Problem {
         }
     }
 }
+
+tells! { StorageError: kinds::INSUFFICIENT_STORAGE }
 
 impl From<StorageError> for Problem {
     fn from(error: StorageError) -> Self {

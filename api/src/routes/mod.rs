@@ -9,7 +9,7 @@ mod orders;
 mod products;
 mod webhooks;
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use images::UPLOADS;
 pub(crate) use webhooks::{PATH as WEBHOOKS, describe};
@@ -17,8 +17,8 @@ pub(crate) use webhooks::{PATH as WEBHOOKS, describe};
 use crate::state::AppState;
 
 /// All endpoints. A new part of the shop is merged in here; the layers of `server` then hold for it, too.
-pub(crate) fn router() -> Router<AppState> {
-    Router::new()
+pub(crate) fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .merge(auth::routes())
         .merge(products::routes())
         .merge(images::routes())

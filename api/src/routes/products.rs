@@ -1,34 +1,37 @@
 //! `/products`: the catalogue, for all to see and for admins to change.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use common::{
     catalog::{
         self, Address, CreateError, Description, EditError, ListError, ListProducts, Listing, NewProduct, Price,
-        Product, ProductEdit, ProductName, ProductStatus, SearchText, Slug, Sort, Stock, Viewer,
+        Product, ProductEdit, ProductName, ProductStatus, ProductView, SearchText, Slug, Sort, Stock, Viewer,
     },
     id::ProductId,
     page::Page,
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, de::IgnoredAny};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     cache::Key,
-    extract::{Admin, Body, IdempotencyKey, IfMatch, IfNoneMatch, OptionalCaller, Paging, PathId, Query, not_null},
+    extract::{
+        Admin, Body, IdempotencyKey, IfMatch, IfNoneMatch, OptionalCaller, Paging, PathId, Query, whole_number,
+        whole_number_not_null,
+    },
+    openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     respond::{Rendered, etag, replayed},
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/products", get(list).post(create))
-        .route("/products/{id}", get(view).put(edit).delete(archive))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(view, edit, archive))
 }
 
 /// Clients and caches may keep what anybody may see, but ask each time whether it still holds: what they have kept would come on top of
@@ -43,13 +46,25 @@ const PRIVATE: [(HeaderName, HeaderValue); 2] = [
     (header::VARY, HeaderValue::from_static("authorization")),
 ];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Filters {
+    /// Words, or beginnings of words, that stand in a product's name or description; typing errors are forgiven.
+    #[param(value_type = Option<SearchText>)]
     q: Option<String>,
+    /// Those for sale, unless an administrator asks for others.
+    #[param(value_type = Option<Listing>)]
     status: Option<String>,
+    /// In which order; `relevance` without `q` is `newest`.
+    #[param(value_type = Option<Sort>)]
     sort: Option<String>,
+    /// In minor units.
+    #[param(value_type = Option<Price>)]
     min_price: Option<i64>,
+    /// In minor units.
+    #[param(value_type = Option<Price>)]
     max_price: Option<i64>,
+    /// Only what can be bought now.
     in_stock: Option<bool>,
 }
 
@@ -92,6 +107,24 @@ fn sort(sort: Option<&str>) -> Result<Sort, &'static str> {
     }
 }
 
+/// Products that not everybody may list.
+struct Hidden;
+
+tells! { Hidden: kinds::FORBIDDEN }
+
+/// Products, page by page
+///
+/// Anybody sees those for sale. What is told to anybody may be a quarter of a second old.
+#[utoipa::path(
+    get, path = "/products", operation_id = "list_products", tag = "catalogue",
+    params(Filters, Paging, IfNoneMatch),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<ProductView>, headers(("ETag"))),
+        (status = 304, description = "The client has it already.", headers(("ETag"))),
+        Problems<Hidden>,
+    ),
+    security((), ("bearer" = []))
+)]
 async fn list(
     State(app): State<AppState>,
     caller: OptionalCaller,
@@ -123,6 +156,18 @@ impl From<ListError> for Problem {
     }
 }
 
+/// A product
+///
+/// One that is archived is there for administrators only.
+#[utoipa::path(
+    get, path = "/products/{id}", operation_id = "get_product", tag = "catalogue",
+    params(("id" = Slug, Path, description = "Its id or its slug."), IfNoneMatch),
+    responses(
+        (status = 200, description = "The product.", body = ProductView, headers(("ETag"))),
+        (status = 304, description = "The client has it already.", headers(("ETag"))),
+    ),
+    security((), ("bearer" = []))
+)]
 async fn view(
     State(app): State<AppState>,
     caller: OptionalCaller,
@@ -147,13 +192,21 @@ fn show(app: &AppState, product: Product) -> impl IntoResponse + use<> {
     (etag, Json(product.show(app.config.currency, &app.config.uploads.links, Viewer::Admin)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Creation {
+    #[schema(value_type = ProductName)]
     name: String,
+    /// Made from the name where there is none.
+    #[schema(value_type = Option<Slug>)]
     slug: Option<String>,
+    #[schema(value_type = Option<Description>)]
     description: Option<String>,
+    #[schema(value_type = Price)]
+    #[serde(deserialize_with = "whole_number")]
     price: i64,
+    #[schema(value_type = Stock)]
+    #[serde(deserialize_with = "whole_number")]
     stock: i64,
 }
 
@@ -174,6 +227,20 @@ impl Creation {
     }
 }
 
+/// Add a product
+#[utoipa::path(
+    post, path = "/products", operation_id = "create_product", tag = "catalogue",
+    params(IdempotencyKey),
+    request_body = Creation,
+    responses(
+        (
+            status = 201, description = "The product.", body = ProductView,
+            headers(("ETag"), ("Location"), ("Idempotency-Replayed")),
+        ),
+        Problems<CreateError>,
+    ),
+    security(("bearer" = ["admin"]))
+)]
 async fn create(
     State(app): State<AppState>,
     Admin(admin): Admin,
@@ -193,6 +260,8 @@ fn slug_taken() -> Problem {
     Problem::new(SLUG_TAKEN, "Choose another slug, or give none for a new product to have one made from its name.")
 }
 
+tells! { CreateError: SLUG_TAKEN }
+
 impl From<CreateError> for Problem {
     fn from(error: CreateError) -> Self {
         match error {
@@ -203,29 +272,43 @@ impl From<CreateError> for Problem {
 }
 
 /// What PUT takes: what an admin may set and, without effect, the rest of what GET gave.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Edit {
+    #[schema(value_type = ProductName)]
     name: String,
+    #[schema(value_type = Slug)]
     slug: String,
+    #[schema(value_type = Description)]
     description: String,
+    #[schema(value_type = Price)]
+    #[serde(deserialize_with = "whole_number")]
     price: i64,
     status: ProductStatus,
-    #[serde(default, deserialize_with = "not_null")]
+    /// Takes `If-Match`; it is booked as an adjustment.
+    #[serde(default, deserialize_with = "whole_number_not_null")]
+    #[schema(value_type = Stock, required = false)]
     stock: Option<i64>,
     #[serde(rename = "id")]
+    #[schema(value_type = Option<Value>)]
     _id: Option<IgnoredAny>,
     #[serde(rename = "currency")]
+    #[schema(value_type = Option<Value>)]
     _currency: Option<IgnoredAny>,
     #[serde(rename = "available")]
+    #[schema(value_type = Option<Value>)]
     _available: Option<IgnoredAny>,
     #[serde(rename = "images")]
+    #[schema(value_type = Option<Value>)]
     _images: Option<IgnoredAny>,
     #[serde(rename = "created_at")]
+    #[schema(value_type = Option<Value>)]
     _created_at: Option<IgnoredAny>,
     #[serde(rename = "updated_at")]
+    #[schema(value_type = Option<Value>)]
     _updated_at: Option<IgnoredAny>,
     #[serde(rename = "version")]
+    #[schema(value_type = Option<Value>)]
     _version: Option<IgnoredAny>,
 }
 
@@ -246,6 +329,16 @@ impl Edit {
     }
 }
 
+/// Change a product
+///
+/// What `GET` gave may be sent back as it was: members that nobody can set are without effect.
+#[utoipa::path(
+    put, path = "/products/{id}", operation_id = "edit_product", tag = "catalogue",
+    params(("id" = ProductId, Path, description = "Its id."), IfMatch),
+    request_body = Edit,
+    responses((status = 200, description = "The product.", body = ProductView, headers(("ETag"))), Problems<EditError>),
+    security(("bearer" = ["admin"]))
+)]
 async fn edit(
     State(app): State<AppState>,
     Admin(admin): Admin,
@@ -261,6 +354,10 @@ async fn edit(
 
 const STOCK_RESERVED: Kind =
     Kind::new(StatusCode::CONFLICT, "stock_reserved", "More is promised to orders than would be left");
+
+tells! {
+    EditError: kinds::PRECONDITION_FAILED, kinds::PRECONDITION_REQUIRED, STOCK_RESERVED { reserved: i64 }, SLUG_TAKEN,
+}
 
 impl From<EditError> for Problem {
     fn from(error: EditError) -> Self {
@@ -280,6 +377,15 @@ impl From<EditError> for Problem {
     }
 }
 
+/// Take a product out of sale
+///
+/// It stays for administrators, and in orders.
+#[utoipa::path(
+    delete, path = "/products/{id}", operation_id = "archive_product", tag = "catalogue",
+    params(("id" = ProductId, Path, description = "Its id."), IfMatch),
+    responses((status = 204, description = "It is archived.")),
+    security(("bearer" = ["admin"]))
+)]
 async fn archive(
     State(app): State<AppState>,
     _: Admin,

@@ -1,16 +1,19 @@
 //! `POST /webhooks/stripe`: an event is checked and stored, nothing more; a job applies it.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{DefaultBodyLimit, State},
-    routing::post,
 };
 use common::webhook::{self, InvalidEvent, InvalidSignature, Received};
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     extract::RawBody,
+    openapi::{Problems, tells},
     problem::{Kind, Problem, kinds},
     state::AppState,
 };
@@ -28,15 +31,48 @@ pub(crate) fn describe() {
     metrics::describe_counter!(EVENTS_RECEIVED, "Events that somebody sent, by what became of them.");
 }
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new().route(PATH, post(receive)).layer(DefaultBodyLimit::max(EVENT_LIMIT))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(receive)).layer(DefaultBodyLimit::max(EVENT_LIMIT))
 }
 
+/// What is read of an event of Stripe's; it may have any other member.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "for the document; it is read from its bytes, once its signature has been verified")]
+struct Event {
+    /// `evt_…`
+    id: String,
+    r#type: String,
+    data: EventData,
+}
+
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "as `Event`")]
+struct EventData {
+    object: Map<String, Value>,
+}
+
+/// The event is stored.
+#[derive(Serialize, ToSchema)]
+struct Receipt {
+    received: bool,
+}
+
+/// Take an event of Stripe's
+///
+/// It is stored, and applied soon. One that was stored before, or of a type that is of no use here, is answered in the same way. At
+/// most 1 MiB; 503 makes Stripe send it again.
+#[utoipa::path(
+    post, path = "/webhooks/stripe", operation_id = "receive_stripe_event", tag = "webhooks",
+    params(("Stripe-Signature" = String, Header, description = "`t=…,v1=…`, over the bytes of the body, not older than five minutes.")),
+    request_body = Event,
+    responses((status = 200, description = "It is stored.", body = Receipt), Problems<InvalidSignature>),
+    security(())
+)]
 async fn receive(
     State(app): State<AppState>,
     headers: HeaderMap,
     RawBody(body): RawBody,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Receipt>, Problem> {
     let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let now = app.clock.now();
     if let Err(error) = webhook::verify(&body, signature, &app.config.stripe_webhook_secrets, now) {
@@ -49,7 +85,7 @@ async fn receive(
         Received::Stored => "stored",
         Received::Duplicate => "duplicate",
     });
-    Ok(Json(json!({ "received": true })))
+    Ok(Json(Receipt { received: true }))
 }
 
 fn count(outcome: &'static str) {
@@ -58,6 +94,8 @@ fn count(outcome: &'static str) {
 
 const INVALID_SIGNATURE: Kind =
     Kind::new(StatusCode::BAD_REQUEST, "invalid_signature", "The event is not signed as it must be");
+
+tells! { InvalidSignature: INVALID_SIGNATURE }
 
 impl From<InvalidSignature> for Problem {
     fn from(error: InvalidSignature) -> Self {

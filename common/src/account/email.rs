@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use utoipa::ToSchema;
+
 /// An address that mail can be sent to: the form that browsers accept (WHATWG HTML, "valid e-mail address"), with the dots
 /// of the local part where RFC 5321 wants them. A domain without a dot is fine: shops run on intranets, too.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, ToSchema)]
+#[schema(value_type = String, max_length = 254, pattern = r"^(?=.{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$")]
 pub struct Email(String);
 
 /// Not an address of ours.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 pub use admin::{AdminCreated, CreateAdminError, create_admin};
 pub use email::{Email, NotAName, NotAnEmail, PersonName};
@@ -34,7 +35,7 @@ pub use token::{AccessTokens, Claims, NotAnAccessToken};
 use crate::{clock::Clock, config::Secret, id::UserId};
 
 /// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Role {
@@ -45,7 +46,7 @@ pub enum Role {
 }
 
 /// A user, as the user may see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct User {
     /// Its id.
     pub id: UserId,

@@ -7,10 +7,13 @@ use argon2::{
     password_hash::{PasswordHasher as _, PasswordVerifier as _},
 };
 use tokio::sync::Semaphore;
+use utoipa::ToSchema;
 
 use super::argon2id::Argon2id;
 
 /// A password for an account, long enough and not too long. Whether it is well known is found when it is hashed.
+#[derive(ToSchema)]
+#[schema(min_length = 12, max_length = 128)]
 pub struct NewPassword(String);
 
 /// Too short, or too long.

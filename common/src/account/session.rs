@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +19,7 @@ use super::{
 use crate::db;
 
 /// What a client gets; the one place where a refresh token is seen.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct Session {
     /// A JWT for the `Authorization` header.
     pub access_token: String,

@@ -1,6 +1,7 @@
 //! Changing a cart.
 
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
 pub const MAX_QUANTITY: i32 = 999;
 
 /// Units of one product in a cart: 1 to 999.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = i64, minimum = 1, maximum = 999)]
 pub struct Quantity(i32);
 
 impl TryFrom<i64> for Quantity {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use crate::{
     id::{CartItemId, ProductId, UserId},
@@ -10,7 +11,8 @@ use crate::{
 };
 
 /// A cart as the API shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Cart)]
 pub struct CartView {
     /// Its lines, oldest first.
     pub items: Vec<CartItemView>,
@@ -21,7 +23,8 @@ pub struct CartView {
 }
 
 /// A line of a cart.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CartItem)]
 pub struct CartItemView {
     /// Its id.
     pub id: CartItemId,
@@ -36,7 +39,7 @@ pub struct CartItemView {
 }
 
 /// What a cart shows of a product.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CartProduct {
     /// Its id.
     pub id: ProductId,
@@ -55,8 +58,9 @@ pub struct CartProduct {
 }
 
 /// Why a line can't be bought as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CartItemProblem)]
 pub enum Problem {
     /// There is none left.
     OutOfStock,

@@ -5,6 +5,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgPool;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +16,8 @@ use super::{
 use crate::page::{BadCursor, Page, decode_cursor};
 
 /// Which products a list shows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Listing {
     /// Those for sale.
     #[default]
@@ -27,7 +29,8 @@ pub enum Listing {
 }
 
 /// In which order a list stands; ties are broken by id.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[schema(rename_all = "lowercase")]
 pub enum Sort {
     /// The last made first.
     #[default]
@@ -35,6 +38,7 @@ pub enum Sort {
     /// The cheapest first.
     Price,
     /// The dearest first.
+    #[schema(rename = "-price")]
     PriceDescending,
     /// By name, without regard to case.
     Name,

@@ -17,6 +17,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, types::Json};
+use utoipa::ToSchema;
 
 pub use archive::archive;
 pub use create::{CreateError, Created, NewProduct, create};
@@ -39,7 +40,7 @@ use crate::{
 pub const CHANGES: &str = "products";
 
 /// Whether a product is for sale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum ProductStatus {
@@ -79,8 +80,9 @@ pub struct Product {
 }
 
 /// A product, as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are those of `Product`, with the currency beside the price")]
+#[schema(as = Product)]
 pub struct ProductView {
     pub id: ProductId,
     pub name: String,

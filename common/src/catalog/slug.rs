@@ -1,9 +1,11 @@
 //! Slugs: a product's readable address, given by its maker or made from its name.
 
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Lower-case words of ASCII letters and digits, joined by single hyphens; never one that could be taken for an id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, ToSchema)]
+#[schema(min_length = 1, max_length = 100, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
 pub struct Slug(String);
 
 /// Not a slug.

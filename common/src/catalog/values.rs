@@ -1,9 +1,16 @@
 //! What a product's fields may be, parsed once at the edge.
 
+use utoipa::ToSchema;
+
 use crate::money::{MAX_CHARGE, Money};
 
 /// 1 to 200 characters in one line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
+#[schema(
+    min_length = 1,
+    max_length = 200,
+    pattern = r"^[^\u0000-\u001f\u007f-\u009f]*[^\u0000-\u001f\u007f-\u009f\s][^\u0000-\u001f\u007f-\u009f]*$"
+)]
 pub struct ProductName(String);
 
 /// Not a product's name.
@@ -29,7 +36,8 @@ impl ProductName {
 }
 
 /// At most 10,000 characters, in as many lines as it takes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(max_length = 10_000, pattern = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$")]
 pub struct Description(String);
 
 /// Not a product's description.
@@ -54,7 +62,8 @@ impl Description {
 }
 
 /// What one unit costs: nothing, or up to the largest amount that can be charged at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ToSchema)]
+#[schema(value_type = i64, minimum = 0, maximum = 99_999_999)]
 pub struct Price(Money);
 
 /// Not a price.
@@ -78,7 +87,8 @@ impl Price {
 }
 
 /// How many units there are. The bound leaves room for all the sums that are made of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
 pub struct Stock(i64);
 
 /// Not a number of units.
@@ -102,7 +112,8 @@ impl Stock {
 }
 
 /// What somebody looks for: at most 200 characters, in one line, with single blanks between the words.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, ToSchema)]
+#[schema(max_length = 200, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
 pub struct SearchText(String);
 
 /// Not a text to search for.

@@ -1,11 +1,12 @@
 //! What is shown of an image.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{catalog::Viewer, id::ImageId};
 
 /// How far an image has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ImageStatus {
     /// It waits for the worker.
@@ -38,7 +39,8 @@ pub struct Image {
 }
 
 /// An image as clients see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Image)]
 pub struct ImageView {
     /// Its id.
     pub id: ImageId,
@@ -54,9 +56,11 @@ pub struct ImageView {
     pub height: Option<i32>,
     /// How far it has come: for admins, as others see what is ready only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub status: Option<ImageStatus>,
     /// Why it failed: for admins.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
 use super::{CancelReason, OrderView, view::view_by};
 use crate::{
@@ -13,7 +14,8 @@ use crate::{
 };
 
 /// An order as the API shows it to administrators.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AdminOrder)]
 pub struct AdminOrderView {
     /// What its shopper sees, without the client secret, which is nobody else's.
     #[serde(flatten)]
@@ -31,7 +33,7 @@ pub struct AdminOrderView {
 }
 
 /// Whose order it is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Shopper {
     /// The account.
     pub id: UserId,
@@ -42,7 +44,8 @@ pub struct Shopper {
 }
 
 /// A refund of an order's.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Refund)]
 pub struct RefundView {
     /// Ours.
     pub id: RefundId,
@@ -67,7 +70,8 @@ pub struct RefundView {
 }
 
 /// A dispute over an order's payment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Dispute)]
 pub struct DisputeView {
     /// Ours.
     pub id: DisputeId,

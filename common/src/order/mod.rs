@@ -22,6 +22,7 @@ mod view;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use accept::{AcceptError, accept};
 pub use admin_view::{AdminOrderView, DisputeView, RefundView, Shopper, admin_view};
@@ -71,7 +72,7 @@ pub struct Order {
 }
 
 /// Why an order was canceled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum CancelReason {

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Shortfall, Status, metrics, shortfall::shortfalls, timeline};
@@ -47,7 +48,7 @@ pub enum Placed {
 }
 
 /// An order of the shopper's that is neither paid nor ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OpenOrder {
     /// Its id.
     pub id: OrderId,

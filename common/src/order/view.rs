@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{CancelReason, Status};
@@ -13,7 +14,8 @@ use crate::{
 };
 
 /// An order as the API shows it to its shopper.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Order)]
 pub struct OrderView {
     /// Its id.
     pub id: OrderId,
@@ -40,7 +42,8 @@ pub struct OrderView {
 }
 
 /// A line of an order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = OrderItem)]
 pub struct OrderItemView {
     /// Its id.
     pub id: OrderItemId,
@@ -57,7 +60,8 @@ pub struct OrderItemView {
 }
 
 /// What a client needs in order to pay.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Payment)]
 pub struct PaymentView {
     /// `pi_…`, once it exists.
     pub intent_id: Option<String>,
@@ -70,7 +74,8 @@ pub struct PaymentView {
 }
 
 /// Why a payment was declined.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = PaymentError)]
 pub struct LastError {
     /// Stripe's decline code, or its error code.
     pub code: String,

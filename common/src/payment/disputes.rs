@@ -1,6 +1,7 @@
 //! Disputes: a shopper's bank wants the money back.
 
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
 use super::Seen;
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Where a dispute stands, as far as it matters to an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum DisputeStatus {

@@ -1,6 +1,7 @@
 //! The refunds of an order's intents, as we have them stored, and what Stripe says of them.
 
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
 use super::Seen;
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
 
 /// Stripe's `status` of a refund (<https://docs.stripe.com/refunds>). None is for ever: even one that has succeeded can fail, where
 /// the shopper's bank sends it back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum RefundStatus {
@@ -59,7 +60,7 @@ impl From<&str> for RefundStatus {
 }
 
 /// Who asked for a refund.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum RefundOrigin {

@@ -2,10 +2,10 @@
 
 mod orders;
 
-use axum::Router;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::AppState;
 
-pub(super) fn routes() -> Router<AppState> {
+pub(super) fn routes() -> OpenApiRouter<AppState> {
     orders::routes()
 }

@@ -1,32 +1,34 @@
 //! `/admin/orders`: any shopper's orders, their refunds and their reviews.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use common::{
     id::{OrderId, OrderItemId},
     inventory::RestockError,
     money::Money,
-    order::{self, AcceptError, AdminOrderView, RefundError, RefundRequested, RequestRefund, Restock},
+    order::{self, AcceptError, AdminOrderView, RefundError, RefundRequested, RequestRefund, Restock, Shortfall},
 };
 use http::StatusCode;
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    extract::{Admin, IdempotencyKey, NoMembers, OptionalBody, PathId, not_null},
+    extract::{
+        Admin, IdempotencyKey, NoMembers, OptionalBody, PathId, RequiredIdempotencyKey, whole_number,
+        whole_number_not_null,
+    },
+    openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     respond::replayed,
     state::AppState,
 };
 
-pub(super) fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/admin/orders/{id}", get(view))
-        .route("/admin/orders/{id}/refund", post(refund))
-        .route("/admin/orders/{id}/accept", post(accept))
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(view)).routes(routes!(refund)).routes(routes!(accept))
 }
 
 async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Problem> {
@@ -34,6 +36,13 @@ async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Probl
     order::admin_view(&app.pool, id, key).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
+/// Any shopper's order
+#[utoipa::path(
+    get, path = "/admin/orders/{id}", operation_id = "get_any_order", tag = "administration",
+    params(("id" = OrderId, Path, description = "Of any order.")),
+    responses((status = 200, description = "The order.", body = AdminOrderView)),
+    security(("bearer" = ["admin"]))
+)]
 async fn view(
     State(app): State<AppState>,
     _: Admin,
@@ -42,21 +51,28 @@ async fn view(
     find(&app, id).await
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Refund {
-    #[serde(default, deserialize_with = "not_null")]
+struct RefundRequest {
+    /// In minor units; all that is left where there is none.
+    #[serde(default, deserialize_with = "whole_number_not_null")]
+    #[schema(value_type = i64, required = false, minimum = 1)]
     amount: Option<i64>,
+    /// For the books.
+    #[schema(max_length = 500, pattern = r"^[^\u0000]*$")]
     reason: Option<String>,
+    /// What comes back into the stock.
     #[serde(default)]
     restock: Vec<RestockLine>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RestockLine {
     order_item_id: OrderItemId,
-    quantity: i32,
+    #[serde(deserialize_with = "whole_number")]
+    #[schema(minimum = 1)]
+    quantity: i64,
 }
 
 /// Longest reason of an operator's, in characters.
@@ -69,7 +85,7 @@ struct Parsed {
     restock: Vec<Restock>,
 }
 
-impl Refund {
+impl RefundRequest {
     fn parse(self) -> Result<Parsed, Problem> {
         let mut invalid = Invalid::default();
         let amount = self.amount.map(|amount| if amount < 1 { Err("must be at least 1") } else { Ok(Money(amount)) });
@@ -83,7 +99,9 @@ impl Refund {
             if line.quantity < 1 {
                 invalid.field(&format!("/restock/{i}/quantity"), Err::<(), _>("must be at least 1"));
             }
-            restock.push(Restock { item: line.order_item_id, quantity: line.quantity });
+            // No line has nearly as many units: that is told once the order is known.
+            let quantity = i32::try_from(line.quantity).unwrap_or(i32::MAX);
+            restock.push(Restock { item: line.order_item_id, quantity });
         }
         match (amount, reason) {
             (Some(amount), Some(reason)) if invalid.is_empty() => Ok(Parsed { amount, reason, restock }),
@@ -102,12 +120,25 @@ fn fit_reason(reason: String) -> Result<String, String> {
     Ok(reason)
 }
 
+/// Give money back
+///
+/// The refund is booked, and made at Stripe soon.
+#[utoipa::path(
+    post, path = "/admin/orders/{id}/refund", operation_id = "refund_order", tag = "administration",
+    params(("id" = OrderId, Path, description = "Of any order."), RequiredIdempotencyKey),
+    request_body = Option<RefundRequest>,
+    responses(
+        (status = 202, description = "The order.", body = AdminOrderView, headers(("Idempotency-Replayed"))),
+        Problems<RefundError>,
+    ),
+    security(("bearer" = ["admin"]))
+)]
 async fn refund(
     State(app): State<AppState>,
     Admin(admin): Admin,
     PathId(id): PathId<OrderId>,
     key: IdempotencyKey,
-    body: OptionalBody<Refund>,
+    body: OptionalBody<RefundRequest>,
 ) -> Result<Response, Problem> {
     let Parsed { amount, reason, restock } = body.value.parse()?;
     let key = key.required(&body.raw)?;
@@ -118,6 +149,16 @@ async fn refund(
     Ok((StatusCode::ACCEPTED, replayed(done_before), find(&app, id).await?).into_response())
 }
 
+/// Take the money of an order in review as it is
+///
+/// The order is paid then, its stock reserved again.
+#[utoipa::path(
+    post, path = "/admin/orders/{id}/accept", operation_id = "accept_order", tag = "administration",
+    params(("id" = OrderId, Path, description = "Of an order in `payment_review`.")),
+    request_body = Option<NoMembers>,
+    responses((status = 200, description = "The order.", body = AdminOrderView), Problems<AcceptError>),
+    security(("bearer" = ["admin"]))
+)]
 async fn accept(
     State(app): State<AppState>,
     Admin(admin): Admin,
@@ -138,6 +179,13 @@ const RESTOCK_TOO_LARGE: Kind =
 
 fn disputed() -> Problem {
     Problem::new(DISPUTED, "Stripe refuses refunds while a dispute is open, or once it is lost. Answer it there first.")
+}
+
+tells! {
+    RefundError:
+        REFUND_TOO_LARGE { refundable: Money },
+        DISPUTED,
+        RESTOCK_TOO_LARGE { order_item_id: OrderItemId, left: i32 },
 }
 
 impl From<RefundError> for Problem {
@@ -161,6 +209,10 @@ impl From<RefundError> for Problem {
             RefundError::Key(error) => error.into(),
         }
     }
+}
+
+tells! {
+    AcceptError: NOT_ACCEPTABLE, DISPUTED, kinds::INSUFFICIENT_STOCK { lines: Vec<Shortfall> },
 }
 
 impl From<AcceptError> for Problem {

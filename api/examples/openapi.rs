@@ -1,0 +1,5 @@
+//! Prints the OpenAPI document of the API, for `.ci/openapi`.
+
+fn main() {
+    print!("{}", api::openapi::text());
+}

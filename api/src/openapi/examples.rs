@@ -1,0 +1,117 @@
+//! One example for each thing that is sent or shown, by the name of its schema.
+
+use serde_json::{Value, json};
+
+const PRODUCT: &str = "01a209b7-b35c-7d10-8f3a-5e9c1b7d2a44";
+const ORDER: &str = "01a209b7-b6ef-7c1e-9a55-2d0f6b1c3e77";
+const LINE: &str = "01a209b7-b6ef-7c1e-9a55-2d1077aa90b2";
+const TIME: &str = "2026-11-23T18:42:44.586565Z";
+const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMWEyMDliNyJ9.c2lnbmF0dXJl";
+const REFRESH_TOKEN: &str = "mYbS3cretRefreshTokenOf43CharactersInBase64u";
+
+/// An example of what this schema describes, where it names a schema of ours or holds such.
+pub(super) fn of(schema: &Value) -> Option<Value> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return named(reference.rsplit('/').next()?);
+    }
+    if schema["type"] == "array" {
+        return of(&schema["items"]).map(|item| json!([item]));
+    }
+    match (schema["type"].as_str()?, schema["format"].as_str()) {
+        ("integer", _) => Some(json!(3)),
+        ("string", Some("uuid")) => Some(json!(LINE)),
+        _ => None,
+    }
+}
+
+fn named(schema: &str) -> Option<Value> {
+    if let Some(item) = schema.strip_prefix("Page_") {
+        return named(item).map(|item| json!({ "items": [item], "next_cursor": "eyJsIjoiMDFhMjA5YjcifQ" }));
+    }
+    let password = "a long enough password";
+    Some(match schema {
+        "Registration" => json!({ "email": "ada@example.com", "password": password, "name": "Ada Lovelace" }),
+        "Credentials" => json!({ "email": "ada@example.com", "password": password }),
+        "RefreshToken" => json!({ "refresh_token": REFRESH_TOKEN }),
+        "ForgottenPassword" => json!({ "email": "ada@example.com" }),
+        "PasswordReset" => json!({ "token": TOKEN, "password": password }),
+        "Session" => json!({
+            "access_token": TOKEN, "token_type": "Bearer", "expires_in": 900, "refresh_token": REFRESH_TOKEN, "user": named("User"),
+        }),
+        "User" => json!({
+            "id": "01a209b7-a001-7000-8000-0000000000aa", "email": "ada@example.com", "name": "Ada Lovelace", "role": "customer",
+            "created_at": TIME,
+        }),
+        "Creation" => json!({
+            "name": "Blue mug", "slug": "blue-mug", "description": "Holds 300 ml.", "price": 1250, "stock": 40,
+        }),
+        "Edit" => json!({
+            "name": "Blue mug", "slug": "blue-mug", "description": "Holds 300 ml.", "price": 1350, "status": "active",
+        }),
+        "Product" => json!({
+            "id": PRODUCT, "name": "Blue mug", "slug": "blue-mug", "description": "Holds 300 ml.", "price": 1250, "currency": "usd",
+            "stock": 40, "available": 38, "status": "active", "images": [], "created_at": TIME, "updated_at": TIME, "version": 3,
+        }),
+        "Image" => json!({
+            "id": "01a209b7-b600-7000-8000-0000000000dd", "url": null, "thumbnail_url": null, "alt": "The mug, from above.",
+            "width": null, "height": null, "status": "processing",
+        }),
+        "ImageUpload" => json!({ "file": "(the bytes of the image)", "alt": "The mug, from above." }),
+        "Addition" => json!({ "product_id": PRODUCT, "quantity": 2 }),
+        "NewQuantity" => json!({ "quantity": 3 }),
+        "Cart" => json!({
+            "items": [{
+                "id": "01a209b7-b500-7000-8000-0000000000cc",
+                "product": {
+                    "id": PRODUCT, "name": "Blue mug", "slug": "blue-mug", "price": 1250, "currency": "usd", "available": 38,
+                    "thumbnail_url": null,
+                },
+                "quantity": 2, "line_total": 2500, "problem": null,
+            }],
+            "total": 2500, "currency": "usd",
+        }),
+        "Checkout" => json!({ "expected_total": 2500 }),
+        "NoMembers" | "Accepted" => json!({}),
+        "Order" => json!({
+            "id": ORDER, "number": 1002, "status": "awaiting_payment",
+            "items": [{ "id": LINE, "product_id": PRODUCT, "name": "Blue mug", "quantity": 2, "price": 1250, "line_total": 2500 }],
+            "total": 2500, "currency": "usd", "refunded_total": 0,
+            "payment": {
+                "intent_id": "pi_3AfoxZ", "client_secret": "pi_3AfoxZ_secret_b7Kq", "publishable_key": "pk_test_51Hq", "last_error": null,
+            },
+            "expires_at": "2026-11-23T19:12:44.586565Z", "created_at": TIME, "updated_at": TIME,
+        }),
+        "AdminOrder" => {
+            let mut order = named("Order")?;
+            order["status"] = json!("paid");
+            order["payment"]["client_secret"] = json!(null);
+            order["user"] = json!({
+                "id": "01a209b7-a001-7000-8000-0000000000aa", "email": "ada@example.com", "name": "Ada Lovelace",
+            });
+            order["review_reason"] = json!(null);
+            order["cancel_reason"] = json!(null);
+            order["refunds"] = json!([{
+                "id": "01a209b7-c001-7000-8000-0000000000ee", "amount": 1250, "reason": "One was broken.", "status": "pending",
+                "origin": "operator", "stripe_refund_id": null, "failure_reason": null, "outcome_unknown": false, "created_at": TIME,
+                "updated_at": TIME,
+            }]);
+            order["disputes"] = json!([]);
+            order
+        }
+        "RefundRequest" => json!({
+            "amount": 1250, "reason": "One was broken.", "restock": [{ "order_item_id": LINE, "quantity": 1 }],
+        }),
+        "Event" => json!({
+            "id": "evt_3AfoxZ", "type": "payment_intent.succeeded",
+            "data": { "object": { "id": "pi_3AfoxZ", "object": "payment_intent", "status": "succeeded" } },
+        }),
+        "Receipt" => json!({ "received": true }),
+        "Health" => json!({ "status": "live" }),
+        "Shortfall" => json!({ "product_id": PRODUCT, "requested": 2, "available": 1, "held_by_your_orders": 0 }),
+        "OpenOrder" => {
+            json!({ "id": ORDER, "number": 1002, "status": "awaiting_payment", "expires_at": "2026-11-23T19:12:44.586565Z" })
+        }
+        "OrderStatus" => json!("paid"),
+        _ => return None,
+    })
+}
