@@ -13,6 +13,7 @@ use common::db;
 use http::header;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -26,6 +27,10 @@ const POOL_CONNECTIONS: &str = "kassa_db_pool_connections";
 
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What was found last, and when the looking began. Whoever had asked before that may have it, too: however many ask, one connection looks.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), &'static str>)>>);
 
 /// The routes of `METRICS_ADDR`, which is never public.
 pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
@@ -81,26 +86,41 @@ pub(crate) async fn live() -> Json<Health> {
     security(())
 )]
 pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
-    let not_ready = |why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1);
+    let asked = Instant::now();
+    let mut last = app.readiness.0.lock().await;
+    let found = match *last {
+        Some((began, found)) if began >= asked => found,
+        _ => {
+            let began = Instant::now();
+            let found = look(&app).await;
+            *last = Some((began, found));
+            found
+        }
+    };
+    found.map(|()| Json(Health { status: "ready" })).map_err(|why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1))
+}
+
+/// Whether requests can be answered, or why not.
+async fn look(app: &AppState) -> Result<(), &'static str> {
     if !app.gate.is_open() {
-        return Err(not_ready("The database has not been prepared yet."));
+        return Err("The database has not been prepared yet.");
     }
     let checked = async {
         db::check(&app.pool, app.config.currency).await?;
         Ok::<_, db::SchemaError>(db::clock_error(&app.pool, app.clock).await?)
     };
     match tokio::time::timeout(READY_TIMEOUT, checked).await {
-        Ok(Ok(None)) => Ok(Json(Health { status: "ready" })),
+        Ok(Ok(None)) => Ok(()),
         Ok(Ok(Some(off))) => {
             let off = off.num_seconds();
             tracing::error!(seconds = off, "this machine's clock is not the database's");
-            Err(not_ready("This machine's clock is off: tokens and webhooks would be judged wrongly. Set it right."))
+            Err("This machine's clock is off: tokens and webhooks would be judged wrongly. Set it right.")
         }
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            Err(not_ready("The database can't be used now."))
+            Err("The database can't be used now.")
         }
-        Err(_) => Err(not_ready("The database doesn't answer in time.")),
+        Err(_) => Err("The database doesn't answer in time."),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{account::Accounts, clock::Clock, config, db, images::Storage};
 use sqlx::PgPool;
 
-use crate::{cache::Answers, gate::Gate, limits::Limits, load::Load, wait::Waiters};
+use crate::{cache::Answers, gate::Gate, limits::Limits, load::Load, ops::Readiness, wait::Waiters};
 
 /// What handlers get by `State(app): State<AppState>`.
 pub type AppState = Arc<App>;
@@ -33,6 +33,8 @@ pub struct App {
     pub(crate) waiters: Waiters,
     /// What was answered a moment ago.
     pub(crate) answers: Answers,
+    /// What probes were told.
+    pub(crate) readiness: Readiness,
 }
 
 impl App {
@@ -55,6 +57,7 @@ impl App {
             load,
             waiters: Waiters::default(),
             answers: Answers::default(),
+            readiness: Readiness::default(),
         }
     }
 }

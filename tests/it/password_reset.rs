@@ -174,6 +174,21 @@ async fn a_password_that_is_no_good_leaves_the_link_as_it_was() {
 }
 
 #[tokio::test]
+async fn nobody_fills_anothers_mailbox_with_links() {
+    let shop = Shop::start().await;
+    let (visitor, victim) = (shop.visitor(), shop.shopper().await);
+    for _ in 0..8 {
+        let asked = visitor.post("/auth/password/forgot", &json!({ "email": victim.email })).await;
+        assert_eq!(asked.expect(202), json!({}), "the caller does not learn of it");
+    }
+    shop.settle().await;
+    assert_eq!(shop.mails(&victim.email, 5).await.len(), 5);
+    sqlx::query("UPDATE password_resets SET expires_at = now()").execute(&shop.pool).await.expect("they are known");
+    shop.reset_token(&victim.email, 6).await;
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn of_several_links_used_at_once_one_sets_the_password() {
     let shop = Shop::start().await;
     let (visitor, shopper) = (shop.visitor(), shop.shopper().await);

@@ -41,6 +41,10 @@ impl fmt::Debug for NewPassword {
 /// put together from two parts: a tenfold of that also finds the likes of `password1234`.
 const FIRST_GUESSES: u64 = 100_000;
 
+/// So many characters of a password are judged: what zxcvbn does grows fast with the length where letters are replaced by what looks
+/// like them, up to seconds for a hundred characters.
+const JUDGED: usize = 24;
+
 /// How many may wait for a slot; at some 30 ms a hash the last of them waits for a second or two.
 const MOST_WAITING: usize = 64;
 
@@ -48,8 +52,9 @@ const MOST_WAITING: usize = 64;
 #[derive(Debug)]
 pub struct Passwords {
     argon2id: Argon2id,
-    slots: Arc<Semaphore>,
-    queue: Arc<Semaphore>,
+    hashing: Turns,
+    /// Of its own, so that nobody who registers holds up those who log in.
+    judging: Turns,
     dummy: Arc<str>,
 }
 
@@ -82,11 +87,10 @@ impl Passwords {
         let cores = thread::available_parallelism().map_or(1, Into::into);
         let dummy =
             argon2id.hash_password(b"the password of nobody").expect("a machine without randomness can't run us");
-        let slots = (cores / 2).max(1);
         Self {
             argon2id,
-            slots: Arc::new(Semaphore::new(slots)),
-            queue: Arc::new(Semaphore::new(slots + MOST_WAITING)),
+            hashing: Turns::new((cores / 2).max(1)),
+            judging: Turns::new(1),
             dummy: dummy.to_string().into(),
         }
     }
@@ -97,15 +101,21 @@ impl Passwords {
     /// # Errors
     /// See [`HashError`].
     pub async fn hash(&self, password: NewPassword, personal: Vec<String>) -> Result<String, HashError> {
-        let argon2id = self.argon2id.clone();
-        self.in_slot(move || {
+        let beginning = |text: &str| text.chars().take(JUDGED).collect::<String>();
+        let (judged, personal) =
+            (beginning(&password.0), personal.iter().map(|word| beginning(word)).collect::<Vec<_>>());
+        let judge = move || {
             let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
-            if zxcvbn::zxcvbn(&password.0, &personal).guesses() <= FIRST_GUESSES {
-                return Err(HashError::WellKnown);
-            }
+            zxcvbn::zxcvbn(&judged, &personal).guesses() <= FIRST_GUESSES
+        };
+        if self.judging.take(judge).await? {
+            return Err(HashError::WellKnown);
+        }
+        let argon2id = self.argon2id.clone();
+        let hash = move || {
             argon2id.hash_password(password.0.as_bytes()).map(|hash| hash.to_string()).map_err(HashError::Failed)
-        })
-        .await?
+        };
+        self.hashing.take(hash).await?
     }
 
     /// Whether this password has that hash. Without a hash the answer is no, after the same time.
@@ -115,13 +125,13 @@ impl Passwords {
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, TooManyHashes> {
         let argon2id = self.argon2id.clone();
         let dummy = self.dummy.clone();
-        self.in_slot(move || {
+        let verify = move || {
             let known = hash.is_some();
             let hash = PasswordHash::new(hash.as_deref().unwrap_or(&dummy));
             let right = hash.is_ok_and(|hash| argon2id.verify_password(password.as_bytes(), &hash).is_ok());
             known && right
-        })
-        .await
+        };
+        self.hashing.take(verify).await
     }
 
     /// Whether a hash was made with other figures than those of today.
@@ -134,10 +144,23 @@ impl Passwords {
                 && Params::try_from(&hash).is_ok_and(|params| figures(&params) == today)
         })
     }
+}
+
+/// So many at work, and so many who wait for it.
+#[derive(Clone, Debug)]
+struct Turns {
+    slots: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+}
+
+impl Turns {
+    fn new(slots: usize) -> Self {
+        Self { slots: Arc::new(Semaphore::new(slots)), queue: Arc::new(Semaphore::new(slots + MOST_WAITING)) }
+    }
 
     /// Runs work for the processor on a blocking thread. The slot is held until the work is done, even if nobody waits for
     /// it any more: a caller that hangs up frees no core.
-    async fn in_slot<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TooManyHashes> {
+    async fn take<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, TooManyHashes> {
         let place = self.queue.clone().try_acquire_owned().map_err(|_| TooManyHashes)?;
         let slot = self.slots.clone().acquire_owned().await.expect("the semaphore is never closed");
         let work = tokio::task::spawn_blocking(move || {
@@ -190,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_hashes_are_made_at_once_than_there_are_slots_and_other_work_goes_on() {
-        let passwords = Arc::new(Passwords { slots: Arc::new(Semaphore::new(2)), ..Passwords::new() });
+        let passwords = Arc::new(Passwords { hashing: Turns::new(2), ..Passwords::new() });
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let both = Arc::new(Barrier::new(3)); // two slots, and the one thread that all async work of this test is on
         let hash = |held: bool| {
@@ -203,7 +226,7 @@ mod tests {
                     }
                     running.fetch_sub(1, Ordering::SeqCst);
                 };
-                passwords.in_slot(work).await.expect("there is room");
+                passwords.hashing.take(work).await.expect("there is room");
             })
         };
         let held = [hash(true), hash(true)];
@@ -241,8 +264,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_password_that_takes_long_to_judge_holds_up_no_login() {
+        let passwords = Arc::new(Passwords { hashing: Turns::new(1), ..Passwords::new() });
+        let hostile = "4@8({[<369!1|0$5+7%2".repeat(5);
+        let registrations: Vec<_> = (0..4)
+            .map(|_| {
+                let (passwords, password) = (passwords.clone(), password(&hostile));
+                tokio::spawn(async move { passwords.hash(password, vec![]).await })
+            })
+            .collect();
+        while passwords.judging.slots.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(passwords.verify("the password of nobody".into(), None).await, Ok(false));
+        assert!(registrations.iter().any(|registration| !registration.is_finished()), "it waited for none of them");
+        for registration in registrations {
+            registration.await.expect("it does not panic").expect("it is a good one");
+        }
+    }
+
+    #[tokio::test]
     async fn so_many_wait_for_their_turn_and_no_more() {
-        let passwords = Arc::new(Passwords { queue: Arc::new(Semaphore::new(3)), ..Passwords::new() });
+        let hashing = Turns { queue: Arc::new(Semaphore::new(3)), ..Turns::new(1) };
+        let passwords = Arc::new(Passwords { hashing, ..Passwords::new() });
         let mut logins = JoinSet::new();
         for _ in 0..8 {
             let passwords = passwords.clone();

@@ -116,14 +116,27 @@ pub(super) fn http_url(value: &str) -> Result<Url, String> {
     }
 }
 
+fn is_loopback(url: &Url) -> bool {
+    // The host of a URL whose scheme is not a browser's is not looked at: it may be an address written as a name.
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 pub(super) fn mail_transport(value: &str) -> Result<MailTransport, String> {
-    const FORMS: &str = "must be smtp://host:port, smtps://user:password@host, or file:folder";
+    const FORMS: &str = "must be smtp://host:port, smtps://user:password@host, smtp://user:password@host:587?tls=required, or file:folder";
     if let Some(folder) = value.strip_prefix("file:") {
         let folder = folder.strip_prefix("//").unwrap_or(folder);
         return if folder.is_empty() { Err(FORMS.into()) } else { Ok(MailTransport::Folder(folder.into())) };
     }
     match Url::parse(value) {
         Ok(url) if matches!(url.scheme(), "smtp" | "smtps") && url.has_host() => {
+            let is_encrypted =
+                url.scheme() == "smtps" || url.query_pairs().any(|(name, how)| name == "tls" && how == "required");
+            if url.password().is_some() && !is_encrypted && !is_loopback(&url) {
+                return Err(
+                    "would send the password for all to read: use smtps://, or add ?tls=required for STARTTLS".into()
+                );
+            }
             Ok(MailTransport::Smtp(Secret::new(value)))
         }
         _ => Err(FORMS.into()),
@@ -191,12 +204,30 @@ mod tests {
     }
 
     #[test]
+    fn a_mail_servers_password_is_sent_encrypted_or_not_at_all() {
+        for fine in [
+            "smtp://mail.example",
+            "smtps://u:p@mail.example",
+            "smtp://u:p@mail.example:587?tls=required",
+            "smtp://u:p@localhost",
+            "smtp://u:p@127.0.0.1:1025",
+            "smtp://u:p@[::1]:1025",
+        ] {
+            assert!(mail_transport(fine).is_ok(), "{fine}");
+        }
+        for readable in ["smtp://u:p@mail.example", "smtp://u:p@mail.example:587?tls=opportunistic"] {
+            assert!(mail_transport(readable).is_err(), "{readable}");
+        }
+    }
+
+    #[test]
     fn a_refusal_does_not_quote_the_value() {
         let told = [
             database_url("mysql://u:hunter2@h/d").err(),
             database_url("postgres://u:hunter2@h:port/d").err(),
             http_url("hunter2").err(),
             mail_transport("imap://u:hunter2@h").err(),
+            mail_transport("smtp://u:hunter2@h").err(),
             secret(strong)("hunter2").err(),
             secret(starts_with(&["sk_test_"]))("pk_test_hunter2").err(),
             duration(Duration::from_secs(1))("hunter2").err(),

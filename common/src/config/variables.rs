@@ -89,7 +89,12 @@ pub const VARIABLES: &[Variable] = &[
     variable("STRIPE_TIMEOUT_SECONDS", Some("20"), STRIPE, "longest wait for one call to Stripe"),
     variable("STORE_NAME", Some("Kassa"), WORKER, "the shop's name in mails"),
     variable("STORE_CURRENCY", Some("usd"), ALL, "lower-case ISO 4217 code; fixed once the database is made"),
-    variable("MAIL_URL", None, WORKER, "smtp://host:port, smtps://user:password@host, or file:folder"),
+    variable(
+        "MAIL_URL",
+        None,
+        WORKER,
+        "smtp://host:port, smtps://user:password@host, smtp://user:password@host:587?tls=required, or file:folder",
+    ),
     variable("MAIL_FROM", None, WORKER, "sender of mails: shop@example.com or Name <shop@example.com>"),
     variable("SMTP_TIMEOUT_SECONDS", Some("60"), WORKER, "longest wait for one mail"),
     variable(

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use bytes::Bytes;
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::{Image, Storage, StorageError, key, rows};
 use crate::{
@@ -107,6 +108,9 @@ pub async fn add(
     if !exists(pool, product).await? {
         return Err(AddError::NotFound);
     }
+    if let Some(earlier) = earlier(pool, actor, key).await? {
+        return Ok(earlier); // the store isn't asked for what is there already
+    }
     let original = key::original();
     storage.put(&original, upload.bytes.clone()).await?;
     let added = db::retrying(|| add_once(pool, actor, product, &original, &upload.alt, key)).await;
@@ -118,6 +122,23 @@ pub async fn add(
         tracing::warn!(error = &error as &dyn Error, "an upload that nobody needs is left until the store is swept");
     }
     added
+}
+
+/// What an earlier request added under this key.
+async fn earlier(pool: &PgPool, actor: UserId, key: Option<&KeyedRequest>) -> Result<Option<Added>, AddError> {
+    let Some(key) = key else { return Ok(None) };
+    let mut tx = db::begin(pool).await?;
+    let earlier = match key.claim(&mut tx, actor).await? {
+        Claim::Fresh => None,
+        Claim::Replay(added) => Some(replayed(&mut tx, added).await?),
+    };
+    tx.rollback().await?;
+    Ok(earlier)
+}
+
+async fn replayed(tx: &mut PgConnection, added: Uuid) -> Result<Added, AddError> {
+    let image = rows::by_id(tx, ImageId(added)).await?.ok_or(AddError::NotFound)?;
+    Ok(Added { image, replayed: true })
 }
 
 async fn exists(pool: &PgPool, product: ProductId) -> sqlx::Result<bool> {
@@ -138,8 +159,7 @@ async fn add_once(
     if let Some(key) = key
         && let Claim::Replay(added) = key.claim(&mut tx, actor).await?
     {
-        let image = rows::by_id(&mut tx, ImageId(added)).await?.ok_or(AddError::NotFound)?;
-        return Ok(Added { image, replayed: true });
+        return replayed(&mut tx, added).await;
     }
     if !rows::touch(&mut tx, product).await? {
         return Err(AddError::NotFound);

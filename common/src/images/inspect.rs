@@ -4,6 +4,8 @@ use std::io::Cursor;
 
 use image::{ImageFormat, ImageReader, Limits};
 
+use super::webp;
+
 /// Longest side, in pixels.
 pub const MAX_SIDE: u32 = 10_000;
 /// What reading a head may take, in bytes: a profile of colours may be packed in it.
@@ -72,24 +74,21 @@ pub fn inspect(bytes: &[u8], max_pixels: u64) -> Result<Format, NotAnImage> {
     if width > MAX_SIDE || height > MAX_SIDE || u64::from(width) * u64::from(height) > max_pixels {
         return Err(NotAnImage::TooLarge { max_pixels });
     }
-    if width == 0 || height == 0 || !has_its_end(format, bytes) {
+    if width == 0 || height == 0 || !is_whole(format, bytes, width, height) {
         return Err(NotAnImage::Damaged);
     }
     Ok(format)
 }
 
-/// Decoders are patient with what broke off, and fill it with grey.
-fn has_its_end(format: Format, bytes: &[u8]) -> bool {
+/// Whether it has its end, and what it says of itself holds. Decoders are patient with what broke off, and fill it with grey.
+fn is_whole(format: Format, bytes: &[u8], width: u32, height: u32) -> bool {
     match format {
         Format::Jpeg => {
             // Within a scan, FF D9 is the end and nothing else (ISO/IEC 10918-1, B.1.1.5); before it, it may be anything.
             scan_of_jpeg(bytes).is_some_and(|scan| scan.windows(2).any(|marker| marker == [0xff, 0xd9]))
         }
         Format::Png => bytes.windows(4).rev().any(|chunk| chunk == b"IEND"),
-        Format::WebP => {
-            let length = bytes.get(4..8).and_then(|length| length.try_into().ok()).map(u32::from_le_bytes);
-            length.is_some_and(|length| u64::from(length) + 8 <= bytes.len() as u64)
-        }
+        Format::WebP => webp::fits(bytes, width, height),
     }
 }
 

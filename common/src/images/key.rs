@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 /// The key of an object that anybody may have: 32 hexadecimal digits, perhaps a size, and what it is.
@@ -48,9 +49,10 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Those that belong to an upload. Whoever processes it again writes the same objects again.
+    /// Those that belong to an upload. Whoever processes it again writes the same objects again. From them nobody learns where the upload
+    /// is, which has all that the camera noted.
     pub fn of(original: &str, format: Written, thumbnail: u32, small_thumbnail: u32) -> Self {
-        let stem = original.strip_suffix(ORIGINAL).unwrap_or(original);
+        let stem = hex::encode(&Sha256::digest(original)[..16]);
         let sized = |size: u32| format!("{stem}-{size}.{format}");
         Self { image: format!("{stem}.{format}"), thumbnail: sized(thumbnail), small_thumbnail: sized(small_thumbnail) }
     }

@@ -13,6 +13,7 @@ mod rows;
 mod storage;
 mod sweep;
 mod view;
+mod webp;
 
 pub use add::{AddError, Added, Alt, MAX_PER_PRODUCT, NotAnAlt, Upload, add};
 pub use inspect::{Format, MAX_SIDE, NotAnImage, inspect};

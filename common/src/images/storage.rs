@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use futures::{
+    Stream, StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use object_store::{
     ClientOptions, ObjectStore as _, ObjectStoreExt as _, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
@@ -144,12 +147,22 @@ impl Storage {
         clippy::disallowed_methods,
         reason = "the store dates its objects itself; a day more or less makes no difference"
     )]
-    pub(super) fn list(&self, older_than: Duration) -> impl Stream<Item = Result<String, StorageError>> + use<> {
+    pub(super) fn list(&self, older_than: Duration) -> impl Stream<Item = Result<String, StorageError>> + use<'_> {
         let newest = chrono::Utc::now() - older_than;
         let old = move |object: object_store::ObjectMeta| async move {
             Ok((object.last_modified < newest).then(|| object.location.to_string()))
         };
-        self.store.list(None).map_err(StorageError::from).try_filter_map(old)
+        self.all().map_err(StorageError::from).try_filter_map(old)
+    }
+
+    /// All objects that may be ours. What lies deeper in a folder is not, and may not even be read: `lost+found`, say.
+    fn all(&self) -> BoxStream<'_, object_store::Result<object_store::ObjectMeta>> {
+        if self.folder.is_none() {
+            return self.store.list(None);
+        }
+        let listed =
+            async { self.store.list_with_delimiter(None).await.map(|listed| stream::iter(listed.objects).map(Ok)) };
+        stream::once(listed).try_flatten().boxed()
     }
 
     /// Removes what is left in a folder of writes that a crash interrupted, and says how many. The store itself shows them to nobody: they

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use common::{
     images::{self, Finished, Keys, ToProcess},
     jobs::{Lease, ProcessImage},
@@ -27,7 +27,8 @@ pub async fn run(job: Job<ProcessImage>, context: Arc<Context>) -> Result<(), Jo
     };
     let read = context.storage.read(&wanted.original).await;
     let Some(bytes) = read.map_err(|error| context.without_store(error, job.age))? else {
-        return refuse(&context, &job.lease, &wanted, "its file is gone").await;
+        // Perhaps it is another folder: the upload is not given up for that.
+        return Err(JobError::retry(anyhow!("the upload is not in the store of images")));
     };
     let turn = Arc::clone(&context.decoding).lock_owned().await;
     let max_pixels = context.max_pixels;

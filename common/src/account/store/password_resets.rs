@@ -23,7 +23,10 @@ pub(in crate::account) struct Holder {
     pub(in crate::account) name: Option<String>,
 }
 
-/// The user with this e-mail; somebody else if there is none, for a reset that is not to stay.
+/// How many of a user's resets may be open: nobody is to fill another's mailbox.
+const MOST_OPEN: i64 = 5;
+
+/// The user with this e-mail; somebody else if there is none, or if this user has been sent enough, for a reset that is not to stay.
 pub(in crate::account) async fn candidate(
     tx: &mut PgConnection,
     email: Option<&Email>,
@@ -31,10 +34,13 @@ pub(in crate::account) async fn candidate(
     sqlx::query_as!(
         Candidate,
         r#"SELECT user_id AS "user!: UserId", is_meant AS "is_meant!"
-           FROM ((SELECT id AS user_id, true AS is_meant FROM users WHERE email = $1::text::citext)
+           FROM ((SELECT u.id AS user_id, (SELECT count(*) FROM password_resets r
+                    WHERE r.user_id = u.id AND r.used_at IS NULL AND r.expires_at > now()) < $2 AS is_meant
+                  FROM users u WHERE u.email = $1::text::citext)
                  UNION ALL (SELECT id, false FROM users ORDER BY id DESC LIMIT 1)) AS candidates
            ORDER BY is_meant DESC LIMIT 1"#,
         email.map_or("", Email::as_str),
+        MOST_OPEN,
     )
     .fetch_optional(tx)
     .await
