@@ -14,6 +14,7 @@ use common::{
     images::{self, AddError, ImageView, Key, MAX_PER_PRODUCT, NotAnImage, RemoveError, StorageError},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
@@ -36,7 +37,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 }
 
 /// What is uploaded, part by part.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "for the document only: the extractor reads parts")]
 struct ImageUpload {
     /// A JPEG, a PNG or a WebP. It is told by its content: its name and its type say nothing.
@@ -110,6 +112,11 @@ const FOR_EVER: [(HeaderName, HeaderValue); 2] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox")),
 ];
 
+/// What an image is made of.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+struct ImageBytes(());
+
 /// An image's bytes
 ///
 /// They never change.
@@ -122,7 +129,7 @@ const FOR_EVER: [(HeaderName, HeaderValue); 2] = [
     responses(
         (
             status = 200, description = "The image.", headers(("ETag")),
-            content((Vec<u8> = "image/jpeg"), (Vec<u8> = "image/png")),
+            content((ImageBytes = "image/jpeg"), (ImageBytes = "image/png")),
         ),
         (status = 304, description = "The client has it already.", headers(("ETag"))),
         Problems<StorageError>,
