@@ -120,8 +120,10 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 mod tests {
     use std::sync::Arc;
 
-    use axum::body::{Body, to_bytes};
-    use axum::routing::get;
+    use axum::{
+        body::{Body, to_bytes},
+        routing::get,
+    };
     use common::{
         config::{self, Environment},
         images::Storage,

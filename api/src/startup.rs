@@ -42,8 +42,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     routes::describe();
     let told_to_stop = program::told_to_stop()?;
     tls::choose_provider();
-    let storage = Storage::open(&config.images.store)
-        .map_err(|error| config::Problems(vec![format!("OBJECT_STORE_URL {error}")]))?;
+    let storage = Storage::open(&config.images.store).map_err(config::Problems::from)?;
     let app = Arc::new(App::new(config, storage));
     let http = &app.config.http;
     allow_files(http.max_connections);

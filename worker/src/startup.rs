@@ -41,8 +41,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     let mut stopped = pin!(program::told_to_stop()?);
 
     let pool = db::pool(config.database.options.clone(), config.database.max_connections);
-    let storage = Storage::open(&config.images.store)
-        .map_err(|error| config::Problems(vec![format!("OBJECT_STORE_URL {error}")]))?;
+    let storage = Storage::open(&config.images.store).map_err(config::Problems::from)?;
     let context = Context {
         pool: pool.clone(),
         stripe: Stripe::new(&config.stripe).context("the HTTP client can't be set up")?,

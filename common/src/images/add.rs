@@ -1,7 +1,5 @@
 //! Adding an image to a product.
 
-use std::error::Error;
-
 use bytes::Bytes;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -118,8 +116,8 @@ pub async fn add(
         Ok(added) => added.replayed,
         Err(error) => db::AsDatabaseError::as_database_error(error).is_none(),
     };
-    if is_of_no_use && let Err(error) = storage.delete(&original).await {
-        tracing::warn!(error = &error as &dyn Error, "an upload that nobody needs is left until the store is swept");
+    if is_of_no_use {
+        storage.forget(&original).await;
     }
     added
 }

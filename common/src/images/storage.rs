@@ -23,7 +23,7 @@ use object_store::{
 };
 
 use super::key;
-use crate::config::{ObjectStore, S3};
+use crate::config::{ObjectStore, Problems, S3};
 
 /// Longest wait for a connection to S3, and for one request of it to be answered.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -55,6 +55,12 @@ pub enum OpenError {
     /// The folder or the bucket can't be used.
     #[error("can't be used: {0}")]
     Store(#[from] object_store::Error),
+}
+
+impl From<OpenError> for Problems {
+    fn from(error: OpenError) -> Self {
+        Self(vec![format!("OBJECT_STORE_URL {error}")])
+    }
 }
 
 /// Why a call failed.
@@ -140,6 +146,16 @@ impl Storage {
     /// See [`StorageError`].
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         unless_absent(in_time("delete", self.store.delete(&key.into())).await).map(|_| ())
+    }
+
+    /// Removes an object that nobody needs any more. Where that fails it is left until the store is swept.
+    pub async fn forget(&self, key: &str) {
+        if let Err(error) = self.delete(key).await {
+            tracing::warn!(
+                error = &error as &dyn Error,
+                "an object that nobody needs is left until the store is swept"
+            );
+        }
     }
 
     /// The keys of all objects that are older than this, by the clocks of the store and of this machine.

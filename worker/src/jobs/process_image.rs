@@ -51,10 +51,10 @@ pub async fn run(job: Job<ProcessImage>, context: Arc<Context>) -> Result<(), Jo
     } else {
         count("removed");
         for key in finished.keys.all() {
-            forget(&context, key).await;
+            context.storage.forget(key).await;
         }
     }
-    forget(&context, &wanted.original).await;
+    context.storage.forget(&wanted.original).await;
     Ok(())
 }
 
@@ -68,15 +68,8 @@ async fn refuse(context: &Context, lease: &Lease, wanted: &ToProcess, why: &str)
     tracing::info!(image_id = %wanted.id, why, "an upload can't be shown");
     images::refuse(&context.pool, lease, wanted.id, why).await?;
     count("refused");
-    forget(context, &wanted.original).await;
+    context.storage.forget(&wanted.original).await;
     Ok(())
-}
-
-/// No row names it any more: what is left of it now is swept up later.
-async fn forget(context: &Context, key: &str) {
-    if let Err(error) = context.storage.delete(key).await {
-        tracing::warn!(error = %error, "an object that nobody needs is left until the store is swept");
-    }
 }
 
 fn count(outcome: &'static str) {
