@@ -188,6 +188,59 @@ async fn what_stripe_does_not_know_is_told_of_and_left() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_told_of_and_keeps_nothing_else_from_being_healed() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 5).await;
+    let [odd, other] = [shop.shopper().await, shop.shopper().await];
+    let (first, second) = (shop.order(&odd, &product, 1).await, shop.order(&other, &product, 1).await);
+    shop.control().put("/webhooks", &json!({ "mode": "pretend" })).await.expect(200);
+    for order in [&first, &second] {
+        shop.confirm(order, "pm_card_visa").await.expect(200);
+    }
+    let path = format!("/v1/payment_intents/{}", payment(&first, "intent_id"));
+    let garbled = |path: &str| json!({ "method": "GET", "path": path, "answer": { "kind": "truncated" } });
+    let (object, list) = (shop.inject(&garbled(&path)).await, shop.inject(&garbled("/v1/payment_intents")).await);
+
+    // Even a list that can't be read keeps nobody from asking about what is open; but a run that hasn't seen it isn't finished.
+    let cut_off = shop.reconcile(&[]).await;
+    assert!(cut_off.code == 2 && cut_off.err.contains("not what its API says"), "{cut_off:?}");
+    assert_eq!(other.see(&second).await["status"], "paid");
+    let unfinished = "SELECT count(*) FROM reconciliation_runs WHERE finished_at IS NULL";
+    assert_eq!(shop.count(unfinished).await, 1);
+
+    shop.relieve(&list).await;
+    let report = shop.compared(&[], 1).await;
+    assert_eq!(differences(&report), [("intent", "unknown", "unreadable", "left")], "{report:#}");
+    assert_eq!(report["differences"][0]["order_id"], first["id"]);
+    shop.relieve(&object).await;
+    let report = shop.compared(&[], 0).await;
+    assert_eq!(differences(&report).len(), 1, "{report:#}");
+    assert_eq!(odd.see(&first).await["status"], "paid");
+    shop.settle().await;
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn several_objects_are_asked_about_at_once() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 10).await;
+    for shopper in shop.crowd(10).await {
+        shop.order(&shopper, &product, 1).await;
+    }
+    shop.settle().await;
+    let held = shop.inject(&json!({ "method": "GET", "path": "/v1/payment_intents/*", "hold": true })).await;
+    let asked = async {
+        let calls = shop.control().get(&format!("/faults/{held}/held?count=8&timeout_ms=10000")).await.expect(200);
+        shop.relieve(&held).await;
+        calls.as_array().map(Vec::len)
+    };
+    let (report, asked) = tokio::join!(shop.compared(&[], 0), asked);
+    assert_eq!(asked, Some(8), "as many as Stripe bears, and no more");
+    assert_eq!(report["checked"], 20, "each in the list, and each that is open");
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn a_stripe_that_cannot_be_asked_ends_the_run_with_the_reason() {
     let shop = Shop::start().await;
     let refused = json!({ "path": "/v1/*", "answer": { "kind": "status", "status": 401 } });

@@ -19,10 +19,7 @@ pub use report::Report;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{
-    owner::OwnerError,
-    stripe::{Page, Stripe, StripeError},
-};
+use crate::stripe::{Page, Stripe, StripeError};
 
 /// Rows of ours that are read at once.
 const BATCH: i64 = 100;
@@ -53,15 +50,6 @@ pub enum ReconcileError {
     Database(#[from] sqlx::Error),
 }
 
-impl From<OwnerError> for ReconcileError {
-    fn from(error: OwnerError) -> Self {
-        match error {
-            OwnerError::Stripe { error, .. } => error.into(),
-            OwnerError::Database(error) => error.into(),
-        }
-    }
-}
-
 impl From<CompleteError> for ReconcileError {
     fn from(error: CompleteError) -> Self {
         match error {
@@ -86,10 +74,22 @@ impl<'a> Reconciliation<'a> {
         let since = reconciliation::since(self.pool).await?;
         let run = if self.dry_run { None } else { Some(reconciliation::begin(self.pool, since).await?) };
         let mut report = Report::new(self.pool, run, self.progress);
-        // First what is listed a hundred at a time, then what is asked about one by one.
-        self.look_through_what_is_new(&mut report, since).await?;
+        // First what is listed a hundred at a time, then what is asked about one by one. A list with something in it that can't be
+        // read is not the end of the others.
+        let mut unread = Ok(());
+        let mut go_on = |looked: Result<(), ReconcileError>| match looked {
+            Err(error @ ReconcileError::Stripe(StripeError::Unreadable)) => {
+                unread = Err(error);
+                Ok(())
+            }
+            looked => looked,
+        };
+        go_on(self.look_through_new_intents(&mut report, since).await)?;
+        go_on(self.look_through_new_refunds(&mut report, since).await)?;
+        go_on(self.look_through_new_disputes(&mut report, since).await)?;
         self.ask_about_what_is_open(&mut report).await?;
-        self.fetch_what_was_not_delivered(&mut report, since).await?;
+        go_on(self.fetch_what_was_not_delivered(&mut report, since).await)?;
+        unread?;
         report.finish().await
     }
 
@@ -99,33 +99,27 @@ impl<'a> Reconciliation<'a> {
             && let Some((id, _)) = batch.last()
         {
             last = *id;
-            for (_, intent) in &batch {
-                report.note(self.intent(intent).await?).await?;
-            }
+            report.note_all(batch.into_iter().map(async |(_, intent)| self.intent(&intent).await)).await?;
         }
         let mut last = Uuid::nil();
         while let batch = reconciliation::open_refunds(self.pool, last, BATCH).await?
             && let Some((id, _)) = batch.last()
         {
             last = *id;
-            for (_, refund) in &batch {
-                report.note(self.refund(refund).await?).await?;
-            }
+            report.note_all(batch.into_iter().map(async |(_, refund)| self.refund(&refund).await)).await?;
         }
         let mut last = Uuid::nil();
         while let batch = reconciliation::open_disputes(self.pool, last, BATCH).await?
             && let Some((id, _)) = batch.last()
         {
             last = *id;
-            for (_, dispute) in &batch {
-                report.note(self.dispute(dispute).await?).await?;
-            }
+            report.note_all(batch.into_iter().map(async |(_, dispute)| self.dispute(&dispute).await)).await?;
         }
         Ok(())
     }
 
     /// What stands in a list is a candidate only: it is asked about once more, for our books may have moved on since.
-    async fn look_through_what_is_new(
+    async fn look_through_new_intents(
         self,
         report: &mut Report<'_>,
         since: DateTime<Utc>,
@@ -133,37 +127,68 @@ impl<'a> Reconciliation<'a> {
         let mut after = None;
         loop {
             let Page { items, next } = self.stripe.list_intents(since, after).await?.report;
+            let mut candidates = vec![];
             for intent in items.into_iter().filter(|intent| intent.order != NamedOrder::None) {
                 let known = reconciliation::booked_intent(self.pool, &intent).await?;
-                let is_booked = known.is_some_and(|known| known.state == objects::intent_state(&intent));
-                report.note(if is_booked { Compared::Same } else { self.intent(&intent.stripe_id).await? }).await?;
+                if known.is_some_and(|known| known.state == objects::intent_state(&intent)) {
+                    report.note(Compared::Same).await?;
+                } else {
+                    candidates.push(intent.stripe_id);
+                }
             }
+            report.note_all(candidates.into_iter().map(async |id| self.intent(&id).await)).await?;
             after = next;
             if after.is_none() {
-                break;
+                return Ok(());
             }
         }
+    }
+
+    async fn look_through_new_refunds(
+        self,
+        report: &mut Report<'_>,
+        since: DateTime<Utc>,
+    ) -> Result<(), ReconcileError> {
         // One that has succeeded can still come back from the shopper's bank, weeks later.
-        let since_refunded = reconciliation::refunds_since(self.pool, since).await?;
+        let since = reconciliation::refunds_since(self.pool, since).await?;
+        let mut after = None;
         loop {
-            let Page { items, next } = self.stripe.list_refunds(since_refunded, after).await?;
+            let Page { items, next } = self.stripe.list_refunds(since, after).await?;
+            let mut candidates = vec![];
             for refund in items {
                 let known = reconciliation::booked_refund(self.pool, &refund.stripe_id).await?;
-                let is_booked = known.is_some_and(|known| known.state == refund.status.name());
-                report.note(if is_booked { Compared::Same } else { self.refund(&refund.stripe_id).await? }).await?;
+                if known.is_some_and(|known| known.state == refund.status.name()) {
+                    report.note(Compared::Same).await?;
+                } else {
+                    candidates.push(refund.stripe_id);
+                }
             }
+            report.note_all(candidates.into_iter().map(async |id| self.refund(&id).await)).await?;
             after = next;
             if after.is_none() {
-                break;
+                return Ok(());
             }
         }
+    }
+
+    async fn look_through_new_disputes(
+        self,
+        report: &mut Report<'_>,
+        since: DateTime<Utc>,
+    ) -> Result<(), ReconcileError> {
+        let mut after = None;
         loop {
             let Page { items, next } = self.stripe.list_disputes(since, after).await?;
+            let mut candidates = vec![];
             for dispute in items {
                 let known = reconciliation::booked_dispute(self.pool, &dispute.stripe_id).await?;
-                let is_booked = known.is_some_and(|known| known.state == dispute.status.name());
-                report.note(if is_booked { Compared::Same } else { self.dispute(&dispute.stripe_id).await? }).await?;
+                if known.is_some_and(|known| known.state == dispute.status.name()) {
+                    report.note(Compared::Same).await?;
+                } else {
+                    candidates.push(dispute.stripe_id);
+                }
             }
+            report.note_all(candidates.into_iter().map(async |id| self.dispute(&id).await)).await?;
             after = next;
             if after.is_none() {
                 return Ok(());

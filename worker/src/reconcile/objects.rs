@@ -9,7 +9,7 @@ use common::{
 
 use super::{ReconcileError, Reconciliation};
 use crate::{
-    owner::{NotOurs, Owner},
+    owner::{NotOurs, Owner, OwnerError},
     stripe::StripeError,
 };
 
@@ -50,7 +50,7 @@ impl Reconciliation<'_> {
             let before = common::payment::known_intent(self.pool, id).await?;
             let answer = match self.stripe.retrieve_intent(id).await {
                 Ok(answer) => answer,
-                Err(e) => return missing(Kind::Intent, id, before.map(|known| known.order_id), e),
+                Err(e) => return untold(Kind::Intent, id, before.map(|known| known.order_id), e),
             };
             let report = &answer.report;
             let order = match (&before, report.order) {
@@ -76,15 +76,15 @@ impl Reconciliation<'_> {
             let ours = reconciliation::booked_refund(self.pool, id).await?;
             let answer = match self.stripe.retrieve_refund(id).await {
                 Ok(answer) => answer,
-                Err(e) => return missing(Kind::Refund, id, ours.map(|known| known.order_id), e),
+                Err(e) => return untold(Kind::Refund, id, ours.map(|known| known.order_id), e),
             };
             let report = &answer.report;
             let theirs = report.status.name().to_owned();
-            let owner = Owner::find(self.pool, self.stripe, report.intent.as_deref(), report.charge.as_deref()).await?;
+            let owner = Owner::find(self.pool, self.stripe, report.intent.as_deref(), report.charge.as_deref()).await;
             let owner = match owner {
-                Ok(owner) => owner,
-                Err(NotOurs::NamesNoOrder) => return Ok(Compared::Same),
-                Err(NotOurs::UnknownOrder) => return Ok(unknown_order(Kind::Refund, id, theirs)),
+                Ok(Ok(owner)) => owner,
+                Ok(Err(not_ours)) => return Ok(not_of_this_shop(Kind::Refund, id, theirs, not_ours)),
+                Err(error) => return of_unknown_owner(Kind::Refund, id, ours.map(|known| known.order_id), error),
             };
             let seen = ours.as_ref().and_then(|known| known.seen);
             let entry = Entry { kind: Kind::Refund, stripe_id: id, order: owner.order, ours, theirs };
@@ -101,15 +101,15 @@ impl Reconciliation<'_> {
             let ours = reconciliation::booked_dispute(self.pool, id).await?;
             let answer = match self.stripe.retrieve_dispute(id).await {
                 Ok(answer) => answer,
-                Err(e) => return missing(Kind::Dispute, id, ours.map(|known| known.order_id), e),
+                Err(e) => return untold(Kind::Dispute, id, ours.map(|known| known.order_id), e),
             };
             let report = &answer.report;
             let theirs = report.status.name().to_owned();
-            let owner = Owner::find(self.pool, self.stripe, report.intent.as_deref(), report.charge.as_deref()).await?;
+            let owner = Owner::find(self.pool, self.stripe, report.intent.as_deref(), report.charge.as_deref()).await;
             let owner = match owner {
-                Ok(owner) => owner,
-                Err(NotOurs::NamesNoOrder) => return Ok(Compared::Same),
-                Err(NotOurs::UnknownOrder) => return Ok(unknown_order(Kind::Dispute, id, theirs)),
+                Ok(Ok(owner)) => owner,
+                Ok(Err(not_ours)) => return Ok(not_of_this_shop(Kind::Dispute, id, theirs, not_ours)),
+                Err(error) => return of_unknown_owner(Kind::Dispute, id, ours.map(|known| known.order_id), error),
             };
             let seen = ours.as_ref().and_then(|known| known.seen);
             let entry = Entry { kind: Kind::Dispute, stripe_id: id, order: owner.order, ours, theirs };
@@ -167,13 +167,40 @@ fn restless(kind: Kind, id: &str) -> Compared {
     left(kind, id, None, "changing".into(), "it changed each time that it was looked at: the next run will see it")
 }
 
-/// An object of our books that Stripe has never heard of: of another account, perhaps. Any other failure ends the run.
-fn missing(kind: Kind, id: &str, order: Option<OrderId>, error: StripeError) -> Result<Compared, ReconcileError> {
-    if error.is_code("resource_missing") {
-        let why = "Stripe doesn't know it: is STRIPE_SECRET_KEY of the account that it was made in?";
-        return Ok(left(kind, id, order, "missing".into(), why));
+fn not_of_this_shop(kind: Kind, id: &str, theirs: String, why: NotOurs) -> Compared {
+    match why {
+        NotOurs::NamesNoOrder => Compared::Same,
+        NotOurs::UnknownOrder => unknown_order(kind, id, theirs),
     }
-    Err(error.into())
+}
+
+/// See [`untold`]: it is of the payment that an object belongs to that Stripe does not tell.
+fn of_unknown_owner(
+    kind: Kind,
+    id: &str,
+    order: Option<OrderId>,
+    error: OwnerError,
+) -> Result<Compared, ReconcileError> {
+    match error {
+        OwnerError::Stripe { error, .. } => untold(kind, id, order, error),
+        OwnerError::Database(error) => Err(error.into()),
+    }
+}
+
+/// What Stripe does not tell of this one object, whenever it is asked: it has never heard of it (another account's, perhaps), or speaks
+/// of it in a way that we don't understand. Any other failure ends the run.
+fn untold(kind: Kind, id: &str, order: Option<OrderId>, error: StripeError) -> Result<Compared, ReconcileError> {
+    let (theirs, why) = if error.is_code("resource_missing") {
+        ("missing", "Stripe doesn't know it: is STRIPE_SECRET_KEY of the account that it was made in?")
+    } else if matches!(error, StripeError::Unreadable) {
+        (
+            "unreadable",
+            "what Stripe says of it can't be read by this version of Kassa: look at it in Stripe's dashboard",
+        )
+    } else {
+        return Err(error.into());
+    };
+    Ok(left(kind, id, order, theirs.into(), why))
 }
 
 fn left(kind: Kind, id: &str, order_id: Option<OrderId>, theirs: String, why: &str) -> Compared {

@@ -11,6 +11,8 @@ pub enum StripeError {
     Refused(Box<Refusal>),
     /// No usable answer came. Whether the call had its effect is not known: only the same idempotency key makes another try safe.
     Unanswered(String),
+    /// Stripe did what it was asked, and told of it in a way that this version does not understand.
+    Unreadable,
 }
 
 /// Stripe's error answer (<https://docs.stripe.com/api/errors>), as far as it was readable.
@@ -105,6 +107,7 @@ impl StripeError {
         match self {
             Self::Refused(refusal) => refusal.kind.as_deref().unwrap_or("unreadable"),
             Self::Unanswered(_) => "unanswered",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -120,6 +123,7 @@ impl fmt::Display for StripeError {
                 Ok(())
             }
             Self::Unanswered(what) => write!(f, "Stripe did not answer: {what}"),
+            Self::Unreadable => f.write_str("Stripe's answer is not what its API says"),
         }
     }
 }
@@ -129,7 +133,7 @@ impl std::error::Error for StripeError {}
 impl stripe_client_core::StripeClientErr for StripeError {
     /// The text may quote the answer, client secret and all: it isn't kept.
     fn deserialize_err(_: impl fmt::Display) -> Self {
-        Self::Unanswered("its answer is not what its API says".into())
+        Self::Unreadable
     }
 }
 
@@ -161,5 +165,6 @@ mod tests {
             assert_eq!(refused(status, kind, false), Failure::Later, "{status}");
         }
         assert_eq!(StripeError::Unanswered("timeout".into()).failure(), Failure::Later);
+        assert_eq!(StripeError::Unreadable.failure(), Failure::Later);
     }
 }

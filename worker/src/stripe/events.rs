@@ -30,6 +30,6 @@ impl Stripe {
             query = format!("{query}&starting_after={before}");
         }
         let body = self.call("list_events").get("/events", query).await?;
-        serde_json::from_slice(&body).map_err(|_| StripeError::Unanswered("its answer is not what its API says".into()))
+        serde_json::from_slice(&body).map_err(|_| StripeError::Unreadable)
     }
 }

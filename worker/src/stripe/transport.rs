@@ -79,7 +79,7 @@ impl Call<'_> {
         let outcome = match &answer {
             Ok(_) => "ok".to_owned(),
             Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
-            Err(StripeError::Unanswered(_)) => "unanswered".to_owned(),
+            Err(StripeError::Unanswered(_) | StripeError::Unreadable) => "unanswered".to_owned(),
         };
         metrics::counter!(figures::STRIPE_REQUESTS, "operation" => self.operation, "outcome" => outcome).increment(1);
         metrics::histogram!(figures::STRIPE_REQUEST_DURATION, "operation" => self.operation)
