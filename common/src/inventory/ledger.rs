@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     actor::Actor,
+    cause,
     id::{OrderItemId, ProductId},
 };
 
@@ -48,13 +49,16 @@ pub(crate) async fn record(
     actor: Actor,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor, request_id, trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         Uuid::now_v7(),
         product.0,
         delta,
         movement.kind(),
         movement.item().map(|item| item.0),
         actor.to_string(),
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(tx)
     .await

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Kind, Outgoing};
 use crate::{
-    db,
+    cause, db,
     id::{EmailId, PasswordResetId, UserId},
     jobs::{self, CompleteError, Lease, SendEmail},
     order::Order,
@@ -29,13 +29,15 @@ pub(crate) async fn enqueue_password_reset(
 async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, user: UserId) -> sqlx::Result<()> {
     let id = EmailId::new();
     let written = sqlx::query!(
-        r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key)
-           SELECT $1, $2::text, $3, email, $2::text || ':' || $3::uuid FROM users WHERE id = $4
+        r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key, request_id, trace_id)
+           SELECT $1, $2::text, $3, email, $2::text || ':' || $3::uuid, $5, $6 FROM users WHERE id = $4
            ON CONFLICT (dedupe_key) DO NOTHING"#,
         id.0,
         kind.name(),
         object,
         user.0,
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(&mut *tx)
     .await?;
