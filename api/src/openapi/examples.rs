@@ -96,8 +96,10 @@ fn named(schema: &str) -> Option<Value> {
                 "updated_at": TIME,
             }]);
             order["disputes"] = json!([]);
+            order["shipment"] = json!(null);
             order
         }
+        "Fulfilment" => json!({ "carrier": "DHL", "tracking_number": "JD014600003828" }),
         "RefundRequest" => json!({
             "amount": 1250, "reason": "One was broken.", "restock": [{ "order_item_id": LINE, "quantity": 1 }],
         }),

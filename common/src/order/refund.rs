@@ -12,8 +12,9 @@ use crate::{
     idempotency::{Claim, ClaimError, KeyedRequest},
     inventory::{self, RestockError},
     jobs::{CompleteError, Lease},
+    mail,
     money::Money,
-    payment::{self, LogEntry, RefundOrigin, RefundReport, StoredRefund},
+    payment::{self, LogEntry, RefundOrigin, RefundReport, RefundStatus, StoredRefund},
 };
 
 /// What an administrator asks for.
@@ -180,6 +181,9 @@ pub(super) async fn book_refund(
         let data = json!({ "refund_id": refund.id, "amount": report.amount, "origin": refund.origin,
                            "reason": report.failure_reason });
         timeline::record(tx, id, &format!("refund.{}", report.status.name()), Actor::Stripe, data).await?;
+        if report.status == RefundStatus::Succeeded {
+            mail::enqueue_refunded(tx, refund.id, order.user_id).await?;
+        }
         if report.status.is_off() {
             came_to_nothing(tx, &mut order, &refund).await?;
         }
