@@ -10,7 +10,7 @@ use axum::{
 use http::{HeaderValue, Method, header};
 use uuid::Uuid;
 
-use crate::{headers, problem::Problem, request_id};
+use crate::{cause, headers, problem::Problem};
 
 const REQUESTS: &str = "kassa_http_requests_total";
 const DURATION: &str = "kassa_http_request_duration_seconds";
@@ -61,7 +61,7 @@ pub(crate) fn last_words(problem: Problem, date: Option<&str>, over_tls: bool) -
     count(OTHER, UNMATCHED, status.as_u16());
     tracing::info!(request_id = id, status = status.as_u16(), "refused what is no request");
     headers.extend(headers::defaults(over_tls));
-    headers.insert(request_id::HEADER, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));
+    headers.insert(cause::REQUEST_ID, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));
     headers.insert(header::CONTENT_LENGTH, body.len().into());
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Some(date) = date.and_then(|date| date.parse().ok()) {

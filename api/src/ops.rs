@@ -18,8 +18,8 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    cause,
     problem::{Problem, kinds},
-    request_id,
     state::AppState,
 };
 
@@ -49,7 +49,7 @@ pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
 }
 
 async fn with_an_id(request: Request, next: Next) -> Response {
-    request_id::keep_or_make(request, |request| next.run(request)).await
+    cause::keep_or_make(request, |request| next.run(request)).await
 }
 
 /// What a probe is told when all is well.

@@ -4,6 +4,7 @@
 mod admin;
 mod database;
 mod jobs;
+mod order;
 mod output;
 mod reconcile;
 mod table;
@@ -14,9 +15,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::{
+    cause::{self, Cause},
     config::{self, Environment, Operator, Program},
     db,
+    traceparent::Traceparent,
 };
+use sqlx::PgPool;
 
 /// Runs a Kassa shop from the command line.
 ///
@@ -37,6 +41,9 @@ enum Command {
     Admin(admin::Command),
     /// Checks the shop's invariants on a snapshot of the database
     Verify(verify::Arguments),
+    /// Orders
+    #[command(subcommand)]
+    Order(order::Command),
     /// The queue
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -69,18 +76,25 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
     } else {
         db::check(&pool, config.currency).await?;
     }
-    let code = match command {
-        Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
-        Command::Admin(command) => admin::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Verify(arguments) => verify::run(&arguments, &pool).await,
-        Command::Jobs(command) => jobs::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Webhooks(command) => webhooks::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Reconcile(arguments) => {
-            reconcile::run(&arguments, &config::Reconciliation::read(&environment)?, &pool).await
-        }
-    };
+    // What an operator has done is found by its trace, too.
+    let cause = Cause { request_id: None, trace: Traceparent::start() };
+    let code = cause::scope(cause, run(command, &environment, &pool)).await;
     pool.close().await;
     code
+}
+
+async fn run(command: Command, environment: &Environment, pool: &PgPool) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
+        Command::Admin(command) => admin::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Verify(arguments) => verify::run(&arguments, pool).await,
+        Command::Order(command) => order::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Jobs(command) => jobs::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Webhooks(command) => webhooks::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Reconcile(arguments) => {
+            reconcile::run(&arguments, &config::Reconciliation::read(environment)?, pool).await
+        }
+    }
 }
 
 #[cfg(test)]

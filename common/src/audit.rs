@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     actor::Actor,
+    cause,
     id::{OrderId, ProductId},
-    request_id,
 };
 
 /// What was done. The names are permanent: rows keep them for ever.
@@ -90,14 +90,16 @@ pub struct Act {
 /// The database's.
 pub async fn record(tx: &mut PgConnection, actor: Actor, act: Act) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO audit_log (id, actor, action, object, before, after, request_id) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO audit_log (id, actor, action, object, before, after, request_id, trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         Uuid::now_v7(),
         actor.to_string(),
         act.action.name(),
         act.object.to_string(),
         act.before,
         act.after,
-        request_id::current(),
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(tx)
     .await

@@ -36,6 +36,7 @@ mod sessions;
 mod signals;
 mod startup;
 mod stuck;
+mod thread;
 mod tls;
 mod tokens;
 mod verify;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    cause,
     extract::RawBody,
     openapi::{Problems, tells},
     problem::{Kind, Problem, kinds},
@@ -82,7 +83,10 @@ async fn receive(
     let event = webhook::parse(&body).inspect_err(|_| count("malformed"))?;
     let received = webhook::receive(&app.pool, &event).await.inspect_err(|_| count("not_stored"))?;
     count(match received {
-        Received::Stored => "stored",
+        Received::Stored(trace) => {
+            cause::link(trace);
+            "stored"
+        }
         Received::Duplicate => "duplicate",
     });
     Ok(Json(Receipt { received: true }))

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     actor::Actor,
+    cause,
     id::{OrderItemId, ProductId},
 };
 
@@ -49,13 +50,16 @@ pub(crate) async fn record(
 ) -> sqlx::Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor, request_id, trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         id,
         product.0,
         delta,
         movement.kind(),
         movement.item().map(|item| item.0),
         actor.to_string(),
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(tx)
     .await

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{Kind, Outgoing};
 use crate::{
-    db,
+    cause, db,
     id::{EmailId, PasswordResetId, RefundId, UserId},
     jobs::{self, CompleteError, Lease, SendEmail},
     order::Order,
@@ -45,12 +45,14 @@ async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, user: UserId) ->
 async fn write_to(tx: &mut PgConnection, kind: Kind, object: Uuid, to: &str) -> sqlx::Result<()> {
     let id = EmailId::new();
     let written = sqlx::query!(
-        r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key)
-           VALUES ($1, $2::text, $3, $4, $2::text || ':' || $3::uuid) ON CONFLICT (dedupe_key) DO NOTHING"#,
+        r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key, request_id, trace_id)
+           VALUES ($1, $2::text, $3, $4, $2::text || ':' || $3::uuid, $5, $6) ON CONFLICT (dedupe_key) DO NOTHING"#,
         id.0,
         kind.name(),
         object,
         to,
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(&mut *tx)
     .await?;

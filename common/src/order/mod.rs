@@ -37,7 +37,7 @@ pub use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
-pub use search::{OrderFilter, OrderQuery, search};
+pub use search::{OrderFilter, OrderQuery, id_of, search};
 pub use shortfall::Shortfall;
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::{commit, lock};

@@ -78,6 +78,16 @@ pub async fn search(
     Ok(Page::from_rows(orders, limit, |order| order.order.id))
 }
 
+/// The id of the order with this number.
+///
+/// # Errors
+/// The database's.
+pub async fn id_of(pool: &PgPool, number: i64) -> sqlx::Result<Option<OrderId>> {
+    sqlx::query_scalar!(r#"SELECT id AS "id: OrderId" FROM orders WHERE number = $1"#, number)
+        .fetch_optional(pool)
+        .await
+}
+
 async fn ids(
     tx: &mut PgConnection,
     filter: &OrderFilter,

@@ -8,6 +8,8 @@ mod client;
 mod database;
 mod faults;
 mod ground;
+mod logs;
+mod operating;
 mod pictures;
 mod program;
 mod raw;
@@ -19,6 +21,7 @@ mod wait;
 
 pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
+pub(crate) use logs::{in_span, lines};
 pub(crate) use pictures::{encoded, file, form};
 pub(crate) use program::Program;
 pub(crate) use raw::{Answer, ask, say};

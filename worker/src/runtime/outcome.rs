@@ -201,8 +201,10 @@ mod tests {
 
     use anyhow::Context as _;
     use common::{
+        cause::Cause,
         id::JobId,
         jobs::{Lease, Queue},
+        traceparent::Traceparent,
     };
     use tracing::Span;
 
@@ -221,7 +223,7 @@ mod tests {
                 lease: Lease::new(JobId::new(), failures + 1),
                 queue: Queue::PROCESS_IMAGE,
                 failures,
-                request_id: None,
+                cause: Cause { request_id: None, trace: Traceparent::start() },
                 age_at_fetch: age,
                 fetched: Instant::now(),
                 span: Span::none(),

@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::config::{self, Secret};
+use common::{
+    cause,
+    config::{self, Secret},
+};
 use reqwest::{
     Method, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
@@ -100,6 +103,9 @@ impl Call<'_> {
             .request(method, format!("{}/v1{}{query}", self.stripe.base, request.path))
             .bearer_auth(self.stripe.key.expose())
             .header("Stripe-Version", VERSION.as_str());
+        if let Some(trace) = cause::trace() {
+            http = http.header("traceparent", trace.to_string());
+        }
         if let Some(key) = key {
             http = http.header("Idempotency-Key", key.as_str());
         }

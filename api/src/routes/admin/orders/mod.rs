@@ -11,7 +11,10 @@ use common::{
     account::Email,
     catalog::SearchText,
     id::OrderId,
-    order::{self, AdminOrderView, OrderFilter, OrderQuery, Status},
+    order::{
+        self, AdminOrderView, OrderFilter, OrderQuery, Status,
+        timeline::{self, Entry, Place},
+    },
     page::{Page, decode_cursor},
 };
 use http::StatusCode;
@@ -28,6 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(view))
+        .routes(routes!(history))
         .merge(refund::routes())
         .merge(accept::routes())
         .merge(fulfil::routes())
@@ -114,6 +118,26 @@ async fn view(
     PathId(id): PathId<OrderId>,
 ) -> Result<Json<AdminOrderView>, Problem> {
     find(&app, id).await
+}
+
+/// What happened to an order, the oldest first
+///
+/// Its requests, jobs, calls to Stripe, events, stock, mails and what operators did. Jobs that are done leave the list after
+/// `JOB_RETENTION_DAYS`, settled events after `WEBHOOK_RETENTION_DAYS`.
+#[utoipa::path(
+    get, path = "/admin/orders/{id}/timeline", operation_id = "get_timeline", tag = "administration",
+    params(("id" = OrderId, Path, description = "Of any order."), Paging),
+    responses((status = 200, description = "A page of it.", body = Page<Entry>)),
+    security(("bearer" = ["admin"]))
+)]
+async fn history(
+    State(app): State<AppState>,
+    _: Admin,
+    PathId(id): PathId<OrderId>,
+    paging: Paging,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let after: Option<Place> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
+    timeline::list(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment is disputed");
