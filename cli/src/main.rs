@@ -4,6 +4,7 @@
 mod admin;
 mod database;
 mod jobs;
+mod order;
 mod output;
 mod reconcile;
 mod table;
@@ -40,6 +41,9 @@ enum Command {
     Admin(admin::Command),
     /// Checks the shop's invariants on a snapshot of the database
     Verify(verify::Arguments),
+    /// Orders
+    #[command(subcommand)]
+    Order(order::Command),
     /// The queue
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -84,6 +88,7 @@ async fn run(command: Command, environment: &Environment, pool: &PgPool) -> anyh
         Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
         Command::Admin(command) => admin::run(command, pool).await.map(|()| ExitCode::SUCCESS),
         Command::Verify(arguments) => verify::run(&arguments, pool).await,
+        Command::Order(command) => order::run(command, pool).await.map(|()| ExitCode::SUCCESS),
         Command::Jobs(command) => jobs::run(command, pool).await.map(|()| ExitCode::SUCCESS),
         Command::Webhooks(command) => webhooks::run(command, pool).await.map(|()| ExitCode::SUCCESS),
         Command::Reconcile(arguments) => {

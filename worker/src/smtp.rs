@@ -45,10 +45,13 @@ impl Mailer {
     /// The configured way. Connects when the first mail is sent.
     ///
     /// # Errors
-    /// When MAIL_FROM is no address, or MAIL_URL has parts that lettre doesn't know.
+    /// When MAIL_FROM or OPERATOR_EMAIL is no address, or MAIL_URL has parts that lettre doesn't know.
     pub fn new(config: &Worker) -> Result<Self, Problems> {
         let unusable = |what: &str| Problems(vec![what.to_owned()]);
         let from = config.mail_from.parse().map_err(|_| unusable("MAIL_FROM is not a mail address"))?;
+        if let Some(low) = &config.low_stock {
+            low.to.parse::<Mailbox>().map_err(|_| unusable("OPERATOR_EMAIL is not a mail address"))?;
+        }
         let transport = match &config.mail {
             MailTransport::Smtp(url) => {
                 let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
@@ -73,20 +76,25 @@ impl Mailer {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, mail: &Outgoing, rendered: &Rendered) -> Result<(), SendError> {
-        let to: Mailbox =
-            mail.to.parse().map_err(|_| SendError::Permanent("the recipient is not a mail address".into()))?;
-        let message = Message::builder()
-            .from(self.from.clone())
-            .to(to)
-            .subject(&rendered.subject)
-            .message_id(Some(self.message_id(mail)))
-            .multipart(MultiPart::alternative_plain_html(rendered.text.clone(), rendered.html.clone()))
-            .map_err(|e| SendError::Permanent(format!("the mail can't be written: {e}")))?;
+        let message = self.message(mail, rendered)?;
         // lettre's time limit is for each step of the dialogue; this one is for the whole. A dialogue that is given up takes its
         // connection with it: each mail has its own.
         tokio::time::timeout(self.timeout, self.dispatch(message))
             .await
             .unwrap_or_else(|_| Err(SendError::Transient("the mail server took too long".into())))
+    }
+
+    /// As it is written down (RFC 5322), text and HTML side by side.
+    fn message(&self, mail: &Outgoing, rendered: &Rendered) -> Result<Message, SendError> {
+        let to: Mailbox =
+            mail.to.parse().map_err(|_| SendError::Permanent("the recipient is not a mail address".into()))?;
+        Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(&rendered.subject)
+            .message_id(Some(self.message_id(mail)))
+            .multipart(MultiPart::alternative_plain_html(rendered.text.clone(), rendered.html.clone()))
+            .map_err(|e| SendError::Permanent(format!("the mail can't be written: {e}")))
     }
 
     async fn dispatch(&self, message: Message) -> Result<(), SendError> {
@@ -103,6 +111,57 @@ impl Mailer {
             Transport::Folder(folder) => {
                 folder.send(message).await.map(|_| ()).map_err(|e| SendError::Transient(format!("no file: {e}")))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use common::{
+        id::{EmailId, ProductId},
+        mail::{About, Kind, StockFacts},
+    };
+
+    use super::*;
+
+    fn mailer() -> Mailer {
+        Mailer {
+            transport: Transport::Folder(AsyncFileTransport::new("nowhere")),
+            from: "Kassa <shop@kassa.example>".parse().expect("an address"),
+            timeout: Duration::from_secs(1),
+        }
+    }
+
+    fn written(to: &str, subject: &str) -> Result<String, SendError> {
+        let stock = StockFacts { id: ProductId::new(), name: String::new(), stock: 1, available: 1, is_for_sale: true };
+        let (id, kind, name) = (EmailId::new(), Kind::LowStock, None);
+        let mail = Outgoing { id, kind, to: to.to_owned(), name, about: About::Stock(stock) };
+        let rendered = Rendered { subject: subject.to_owned(), text: "text".into(), html: "<p>HTML</p>".into() };
+        let message = mailer().message(&mail, &rendered)?;
+        Ok(String::from_utf8(message.formatted()).expect("it is ASCII"))
+    }
+
+    #[test]
+    fn no_subject_adds_a_header_and_no_line_is_longer_than_mail_may_have() {
+        let long = "é".repeat(10_000);
+        for subject in ["a\r\nBcc: eve@example.com", "a\nBcc: eve@example.com\n\nbody", "\u{202e}gnp 🫖", &long] {
+            let mail = written("ops@shop.example", subject).expect("it can be written");
+            let (head, body) = mail.split_once("\r\n\r\n").expect("a head and a body");
+            let names = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+            let names: Vec<_> = names.map(|line| line.split(':').next().unwrap_or_default()).collect();
+            for name in ["From", "To", "Subject", "Message-ID", "Date", "MIME-Version", "Content-Type"] {
+                assert_eq!(names.iter().filter(|other| **other == name).count(), 1, "{name}: {head}");
+            }
+            assert_eq!(names.len(), 7, "{head}");
+            assert!(body.contains("Content-Type: text/plain") && body.contains("Content-Type: text/html"), "{body}");
+            assert!(mail.is_ascii() && mail.split("\r\n").all(|line| line.len() <= 998), "{mail}"); // RFC 5322, section 2.1.1
+        }
+    }
+
+    #[test]
+    fn an_address_with_more_in_it_is_refused_for_good() {
+        for to in ["a@b.example\r\nBcc: eve@example.com", "no address", ""] {
+            assert!(matches!(written(to, "subject"), Err(SendError::Permanent(_))), "{to:?}");
         }
     }
 }

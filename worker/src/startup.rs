@@ -58,6 +58,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         decoding: Arc::default(),
         limits: config.jobs,
         unfulfillable: config.unfulfillable,
+        low_stock: config.low_stock,
         retention: config.retention,
     };
     let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)

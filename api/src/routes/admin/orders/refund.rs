@@ -1,7 +1,6 @@
-//! `/admin/orders`: any shopper's orders, their refunds and their reviews.
+//! Giving money back.
 
 use axum::{
-    Json,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -9,46 +8,26 @@ use common::{
     id::{OrderId, OrderItemId},
     inventory::RestockError,
     money::Money,
-    order::{self, AcceptError, AdminOrderView, RefundError, RefundRequested, RequestRefund, Restock, Shortfall},
+    order::{self, AdminOrderView, RefundError, RefundRequested, RequestRefund, Restock},
 };
 use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::{DISPUTED, disputed, find};
 use crate::{
     extract::{
-        Admin, IdempotencyKey, NoMembers, OptionalBody, PathId, RequiredIdempotencyKey, whole_number,
-        whole_number_not_null,
+        Admin, IdempotencyKey, OptionalBody, PathId, RequiredIdempotencyKey, whole_number, whole_number_not_null,
     },
     openapi::{Problems, tells},
-    problem::{Invalid, Kind, Problem, kinds},
+    problem::{Invalid, Kind, Problem},
     respond::replayed,
     state::AppState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(view)).routes(routes!(refund)).routes(routes!(accept))
-}
-
-async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Problem> {
-    let key = &app.config.stripe_publishable_key;
-    order::admin_view(&app.pool, id, key).await?.map(Json).ok_or_else(Problem::not_found)
-}
-
-/// Any shopper's order
-#[utoipa::path(
-    get, path = "/admin/orders/{id}", operation_id = "get_any_order", tag = "administration",
-    params(("id" = OrderId, Path, description = "Of any order.")),
-    responses((status = 200, description = "The order.", body = AdminOrderView)),
-    security(("bearer" = ["admin"]))
-)]
-async fn view(
-    State(app): State<AppState>,
-    _: Admin,
-    PathId(id): PathId<OrderId>,
-) -> Result<Json<AdminOrderView>, Problem> {
-    find(&app, id).await
+    OpenApiRouter::new().routes(routes!(refund))
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -149,37 +128,10 @@ async fn refund(
     Ok((StatusCode::ACCEPTED, replayed(done_before), find(&app, id).await?).into_response())
 }
 
-/// Take the money of an order in review as it is
-///
-/// The order is paid then, its stock reserved again.
-#[utoipa::path(
-    post, path = "/admin/orders/{id}/accept", operation_id = "accept_order", tag = "administration",
-    params(("id" = OrderId, Path, description = "Of an order in `payment_review`.")),
-    request_body = Option<NoMembers>,
-    responses((status = 200, description = "The order.", body = AdminOrderView), Problems<AcceptError>),
-    security(("bearer" = ["admin"]))
-)]
-async fn accept(
-    State(app): State<AppState>,
-    Admin(admin): Admin,
-    PathId(id): PathId<OrderId>,
-    _: OptionalBody<NoMembers>,
-) -> Result<Json<AdminOrderView>, Problem> {
-    order::accept(&app.pool, admin.id, id).await?;
-    app.answers.forget(); // it may have reserved units again
-    find(&app, id).await
-}
-
 const REFUND_TOO_LARGE: Kind =
     Kind::new(StatusCode::CONFLICT, "refund_too_large", "More is asked for than can be refunded");
-const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment is disputed");
-const NOT_ACCEPTABLE: Kind = Kind::new(StatusCode::CONFLICT, "not_acceptable", "This order can't be accepted");
 const RESTOCK_TOO_LARGE: Kind =
     Kind::new(StatusCode::CONFLICT, "restock_too_large", "More units are to come back than were sold");
-
-fn disputed() -> Problem {
-    Problem::new(DISPUTED, "Stripe refuses refunds while a dispute is open, or once it is lost. Answer it there first.")
-}
 
 tells! {
     RefundError:
@@ -207,39 +159,6 @@ impl From<RefundError> for Problem {
             }
             RefundError::Restock(RestockError::Database(error)) | RefundError::Database(error) => error.into(),
             RefundError::Key(error) => error.into(),
-        }
-    }
-}
-
-tells! {
-    AcceptError: NOT_ACCEPTABLE, DISPUTED, kinds::INSUFFICIENT_STOCK { lines: Vec<Shortfall> },
-}
-
-impl From<AcceptError> for Problem {
-    fn from(error: AcceptError) -> Self {
-        match error {
-            AcceptError::NotFound => Self::not_found(),
-            AcceptError::NotInReview(status) => {
-                Self::new(NOT_ACCEPTABLE, format!("It is {status}, not in review.")).with("order_status", status)
-            }
-            AcceptError::RefundUnderWay => Self::new(
-                NOT_ACCEPTABLE,
-                "Its money is on its way back, or may be: wait until the refund has failed or succeeded. One whose `outcome_unknown` is \
-                 true waits for its job to be run again.",
-            ),
-            AcceptError::Disputed => disputed(),
-            AcceptError::Underpaid => Self::new(
-                NOT_ACCEPTABLE,
-                "What was received for it, less what was given back, is below its total, or of another currency.",
-            ),
-            AcceptError::Restocked => Self::new(
-                NOT_ACCEPTABLE,
-                "Units of it came back into the stock with a refund: they may have been sold to somebody else. Refund it.",
-            ),
-            AcceptError::InsufficientStock(lines) => {
-                Self::new(kinds::INSUFFICIENT_STOCK, "See `lines` for what fell short.").with("lines", lines)
-            }
-            AcceptError::Database(error) => error.into(),
         }
     }
 }

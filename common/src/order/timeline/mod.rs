@@ -1,8 +1,12 @@
 //! The timeline of an order: what happened to it, in the order in which it happened.
 
+mod list;
+
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+pub use list::{Entry, Place, Source, list};
 
 use crate::{actor::Actor, cause, id::OrderId};
 
