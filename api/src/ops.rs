@@ -1,6 +1,6 @@
 //! What operators and their machines ask: is it alive, is it ready, how is it doing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -9,9 +9,11 @@ use axum::{
     response::Response,
     routing::get,
 };
-use common::db;
+use common::{
+    db,
+    exposition::{self, Exposition},
+};
 use http::header;
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
@@ -23,8 +25,6 @@ use crate::{
     state::AppState,
 };
 
-const POOL_CONNECTIONS: &str = "kassa_db_pool_connections";
-
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -33,11 +33,11 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), &'static str>)>>);
 
 /// The routes of `METRICS_ADDR`, which is never public.
-pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
+pub(crate) fn router(app: AppState, metrics: Exposition) -> Router {
+    let metrics = Arc::new(metrics);
     let scrape = move |State(app): State<AppState>| async move {
-        measure_pool(&app);
         app.load.measure();
-        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+        ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], metrics.render())
     };
     Router::new()
         .route("/metrics", get(scrape))
@@ -122,16 +122,4 @@ async fn look(app: &AppState) -> Result<(), &'static str> {
         }
         Err(_) => Err("The database doesn't answer in time."),
     }
-}
-
-/// Tells what the metrics mean.
-pub(crate) fn describe() {
-    metrics::describe_gauge!(POOL_CONNECTIONS, "Connections to the database, by state: idle or used.");
-}
-
-fn measure_pool(app: &AppState) {
-    let idle = u32::try_from(app.pool.num_idle()).unwrap_or(u32::MAX);
-    let used = app.pool.size().saturating_sub(idle);
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(used);
 }

@@ -12,12 +12,16 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use common::{clock::Clock, db, money::Currency};
-use metrics_exporter_prometheus::PrometheusHandle;
+use common::{
+    clock::Clock,
+    db,
+    exposition::{self, Exposition},
+    money::Currency,
+};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::{figures::POOL_CONNECTIONS, runtime::Listening};
+use crate::runtime::Listening;
 
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,7 +30,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     pub(crate) pool: PgPool,
     pub(crate) currency: Currency,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Exposition,
     pub(crate) listening: Listening,
 }
 
@@ -49,11 +53,7 @@ pub(crate) async fn serve(addr: SocketAddr, shared: Arc<Shared>) -> std::io::Res
 }
 
 async fn render(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let idle = u32::try_from(shared.pool.num_idle()).unwrap_or(u32::MAX);
-    let size = shared.pool.size();
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(size.saturating_sub(idle));
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
+    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], shared.metrics.render())
 }
 
 /// Jobs can be run: the database is there, its schema and its currency are right, and new jobs are heard of as they come. All due times

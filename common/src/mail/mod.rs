@@ -24,6 +24,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::OrderConfirmed, Self::PaymentFailed, Self::OrderCanceled, Self::PasswordReset];
+
     /// Its name in the database.
     pub fn name(self) -> &'static str {
         match self {

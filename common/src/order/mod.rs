@@ -30,7 +30,7 @@ pub use apply::{Applied, News, Payment, Source, apply};
 pub(crate) use apply::{Booked, book};
 pub use cancel::{CancelError, Expiry, cancel, expire};
 pub use intent::refuse;
-pub use metrics::describe_metrics;
+pub(crate) use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
@@ -43,6 +43,7 @@ pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, moved, vi
 use crate::{
     id::{OrderId, UserId},
     money::Money,
+    payment::{RefundOrigin, RefundStatus},
 };
 
 /// The channel on which the database tells that an order has changed; the payload is its id.
@@ -69,6 +70,8 @@ pub struct Order {
     pub cancel_reason: Option<CancelReason>,
     /// From where to where it moved in this transaction.
     moves: Vec<(Status, Status)>,
+    /// What became of refunds of it in this transaction.
+    refunds: Vec<(RefundOrigin, RefundStatus, Money)>,
 }
 
 /// Why an order was canceled.

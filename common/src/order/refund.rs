@@ -176,6 +176,7 @@ pub(super) async fn book_refund(
         let data = json!({ "refund_id": refund.id, "amount": report.amount, "origin": refund.origin,
                            "reason": report.failure_reason });
         timeline::record(tx, id, &format!("refund.{}", report.status.name()), Actor::Stripe, data).await?;
+        order.refunds.push((refund.origin, report.status, report.amount));
         if report.status.is_off() {
             came_to_nothing(tx, &mut order, &refund).await?;
         }

@@ -29,6 +29,7 @@ pub(crate) async fn lock(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<Opt
         expires_at: row.expires_at,
         cancel_reason: row.cancel_reason,
         moves: vec![],
+        refunds: vec![],
     }))
 }
 
