@@ -202,6 +202,7 @@ impl IntoResponse for Problem {
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
+        db::count_error(&error);
         if db::is_unavailable(&error) {
             tracing::warn!(error = &error as &dyn Error, "the database could not be used");
             return Self::of(kinds::UNAVAILABLE).retry_after(1);

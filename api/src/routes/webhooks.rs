@@ -27,9 +27,15 @@ const EVENT_LIMIT: usize = 1024 * 1024;
 
 const EVENTS_RECEIVED: &str = "kassa_webhook_events_received_total";
 
-/// Tells what the metric means.
+/// Tells what the metric means, and begins to count.
 pub(crate) fn describe() {
-    metrics::describe_counter!(EVENTS_RECEIVED, "Events that somebody sent, by what became of them.");
+    metrics::describe_counter!(
+        EVENTS_RECEIVED,
+        "Events that somebody sent, by what became of them: stored, duplicate, not_stored, invalid_signature or malformed."
+    );
+    for outcome in ["duplicate", "invalid_signature", "malformed", "not_stored", "stored"] {
+        metrics::counter!(EVENTS_RECEIVED, "outcome" => outcome).increment(0);
+    }
 }
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {

@@ -33,7 +33,7 @@ pub(crate) use apply::{Booked, book};
 pub use cancel::{CancelError, Expiry, cancel, cancel_as_operator, expire};
 pub use fulfil::{Fulfil, FulfilError, Fulfilled, NotAShippingLabel, ShippingLabel, fulfil};
 pub use intent::refuse;
-pub use metrics::describe_metrics;
+pub(crate) use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
@@ -47,6 +47,7 @@ pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, moved, vi
 use crate::{
     id::{OrderId, UserId},
     money::Money,
+    payment::{DisputeStatus, RefundOrigin, RefundStatus},
 };
 
 /// The channel on which the database tells that an order has changed; the payload is its id.
@@ -73,6 +74,10 @@ pub struct Order {
     pub cancel_reason: Option<CancelReason>,
     /// From where to where it moved in this transaction.
     moves: Vec<(Status, Status)>,
+    /// What became of disputes over it in this transaction.
+    disputes: Vec<DisputeStatus>,
+    /// What became of refunds of it in this transaction.
+    refunds: Vec<(RefundOrigin, RefundStatus, Money)>,
 }
 
 /// Why an order was canceled.

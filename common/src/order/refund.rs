@@ -184,6 +184,7 @@ pub(super) async fn book_refund(
         if report.status == RefundStatus::Succeeded {
             mail::enqueue_refunded(tx, refund.id, order.user_id).await?;
         }
+        order.refunds.push((refund.origin, report.status, report.amount));
         if report.status.is_off() {
             came_to_nothing(tx, &mut order, &refund).await?;
         }

@@ -63,7 +63,14 @@ mod tests {
     use crate::id::{OrderId, WebhookLogId};
 
     fn event(kind: &str, object: Value) -> Inbound {
-        Inbound { id: WebhookLogId::new(), kind: kind.into(), livemode: false, object, age_seconds: 0.0 }
+        Inbound {
+            id: WebhookLogId::new(),
+            kind: kind.into(),
+            livemode: false,
+            object,
+            age_seconds: 0.0,
+            created_seconds_ago: None,
+        }
     }
 
     fn intent(order: &Value) -> Value {

@@ -137,6 +137,8 @@ pub struct Inbound {
     pub object: Value,
     /// When it came, in seconds before now, by the database's clock.
     pub age_seconds: f64,
+    /// When Stripe made it, likewise; `None` where it doesn't say, or a clock is off.
+    pub created_seconds_ago: Option<f64>,
 }
 
 /// The event of a job, with one more attempt counted; `None` once it has been applied or ignored.
@@ -147,7 +149,8 @@ pub async fn begin_attempt(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Opti
     let row = sqlx::query!(
         r#"UPDATE webhook_logs SET attempts = attempts + 1
            WHERE id = $1 AND status IN ('received', 'parked', 'failed')
-           RETURNING type, livemode, payload, extract(epoch FROM now() - created_at)::float8 AS "age_seconds!""#,
+           RETURNING type, livemode, payload, extract(epoch FROM now() - created_at)::float8 AS "age_seconds!",
+                     extract(epoch FROM now())::float8 AS "now!""#,
         id.0
     )
     .fetch_optional(pool)
@@ -160,6 +163,7 @@ pub async fn begin_attempt(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Opti
             livemode: row.livemode,
             object: event["data"]["object"].take(),
             age_seconds: row.age_seconds,
+            created_seconds_ago: event["created"].as_f64().map(|created| row.now - created).filter(|ago| *ago >= 0.0),
         }
     }))
 }

@@ -12,6 +12,21 @@ pub use error::{Failure, StripeError};
 pub use events::EventPage;
 pub use transport::Stripe;
 
+/// The calls, as the metrics name them.
+pub(crate) const OPERATIONS: [&str; 11] = [
+    "cancel_intent",
+    "create_intent",
+    "create_refund",
+    "list_disputes",
+    "list_events",
+    "list_intents",
+    "list_refunds",
+    "retrieve_charge",
+    "retrieve_dispute",
+    "retrieve_intent",
+    "retrieve_refund",
+];
+
 /// Chooses how TLS is spoken, for Stripe and for mail, before the first connection is made.
 pub fn set_up_tls() {
     let _by_an_earlier_call = rustls::crypto::ring::default_provider().install_default();
