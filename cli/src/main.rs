@@ -7,6 +7,8 @@ mod jobs;
 mod order;
 mod output;
 mod reconcile;
+#[cfg(test)]
+mod runbooks;
 mod table;
 mod verify;
 mod webhooks;

@@ -24,5 +24,5 @@ pub(crate) fn describe() {
 /// Writes down what was found; `clock_off` is what [`crate::db::clock_error`] says.
 pub fn found(ready: bool, clock_off: Option<TimeDelta>) {
     gauge!(READY).set(u8::from(ready));
-    gauge!(CLOCK).set(clock_off.map_or(0.0, |off| off.as_seconds_f64()));
+    gauge!(CLOCK).set(clock_off.map_or(0.0, TimeDelta::as_seconds_f64));
 }

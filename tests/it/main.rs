@@ -3,6 +3,7 @@
 
 mod harness;
 
+mod alerts;
 mod auth;
 mod cache;
 mod cart;
@@ -20,6 +21,7 @@ mod mails;
 mod metrics;
 mod misfits;
 mod openapi;
+mod operating;
 mod orders;
 mod password_reset;
 mod peers;

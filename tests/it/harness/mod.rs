@@ -3,6 +3,7 @@
 //! deadline.
 
 mod accounts;
+mod alerts;
 mod buying;
 mod client;
 mod database;
@@ -20,6 +21,7 @@ mod shape;
 mod shop;
 mod wait;
 
+pub(crate) use alerts::{files, repository, rules, text_of_rules};
 pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
 pub(crate) use logs::{in_span, lines};
