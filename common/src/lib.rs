@@ -11,6 +11,7 @@ pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod diagnosis;
 pub mod id;
 pub mod idempotency;
 pub mod images;
