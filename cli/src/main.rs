@@ -1,9 +1,11 @@
 //! `kassa`: the operator's tool. It works on the database and speaks to none of the shop's programs, so that it helps where those
-//! don't run. `kassa reconcile` alone speaks to Stripe.
+//! don't run. `kassa reconcile` and `kassa doctor` alone speak to others.
 
 mod admin;
 mod database;
+mod doctor;
 mod jobs;
+mod net;
 mod order;
 mod output;
 mod reconcile;
@@ -26,7 +28,7 @@ use sqlx::PgPool;
 
 /// Runs a Kassa shop from the command line.
 ///
-/// Exit codes: 0 when all is well, 1 when `verify` or `reconcile` found something wrong, 2 when a command could not do its work.
+/// Exit codes: 0 when all is well, 1 when `verify`, `reconcile` or `doctor` found something wrong, 2 when a command could not do its work.
 #[derive(Debug, Parser)]
 #[command(name = "kassa", version, after_help = config::help(Program::Operator))]
 struct Arguments {
@@ -56,6 +58,11 @@ enum Command {
     ///
     /// The worker does so by itself each hour (RECONCILE_MINUTES).
     Reconcile(reconcile::Arguments),
+    /// Looks at all that the shop needs, and says how to mend what isn't well
+    ///
+    /// Reads all that the API and the worker read (see their --help), so run it with their environment. A line each: ✓ well, ! worth a
+    /// look, ✗ wrong, - not looked at. Only ✗ makes the exit code 1.
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +78,9 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn start(command: Command) -> anyhow::Result<ExitCode> {
     let environment = Environment::load()?;
+    if let Command::Doctor(arguments) = &command {
+        return doctor::run(arguments, &environment).await;
+    }
     let config = Operator::read(&environment)?;
     let pool = database::reach(config.database).await?;
     if matches!(command, Command::Migrate) {
@@ -93,6 +103,7 @@ async fn run(command: Command, environment: &Environment, pool: &PgPool) -> anyh
         Command::Order(command) => order::run(command, pool).await.map(|()| ExitCode::SUCCESS),
         Command::Jobs(command) => jobs::run(command, pool).await.map(|()| ExitCode::SUCCESS),
         Command::Webhooks(command) => webhooks::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(_) => unreachable!("it is run without a database"),
         Command::Reconcile(arguments) => {
             reconcile::run(&arguments, &config::Reconciliation::read(environment)?, pool).await
         }

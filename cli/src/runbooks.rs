@@ -29,7 +29,9 @@ fn words(command: &str) -> Vec<String> {
         }
     }
     words.retain(|word| !word.is_empty());
-    let sample = |word: String| SAMPLES.iter().find(|(name, _)| *name == word).map(|(_, sample)| (*sample).to_owned()).unwrap_or(word);
+    let sample = |word: String| {
+        SAMPLES.iter().find(|(name, _)| *name == word).map(|(_, sample)| (*sample).to_owned()).unwrap_or(word)
+    };
     words.into_iter().map(sample).collect()
 }
 

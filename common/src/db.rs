@@ -21,7 +21,7 @@ use crate::{clock::Clock, money::Currency};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What holds for each session. A process that froze, or whose host is gone, must not keep its locks: nothing that we do in a
 /// transaction waits for anything but the database.
-const SESSION: [(&str, &str); 6] = [
+pub(crate) const SESSION: [(&str, &str); 6] = [
     ("timezone", "UTC"),
     ("pg_trgm.word_similarity_threshold", "0.3"), // what `<%` takes for alike: catalog/search.rs
     ("idle_in_transaction_session_timeout", "15s"),

@@ -13,6 +13,7 @@ pub mod cause;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod diagnosis;
 pub mod exposition;
 pub mod health;
 pub mod id;

@@ -31,7 +31,8 @@ fn each_alert_says_what_to_do_and_is_tested_firing_and_not() {
     let mut led_to = BTreeSet::new();
     for rule in &rules {
         let name = &rule.name;
-        let expected = format!("exp_samples: [{{ labels: '{{alertname=\"{name}\", severity=\"{}\"}}', value: ", rule.severity);
+        let expected =
+            format!("exp_samples: [{{ labels: '{{alertname=\"{name}\", severity=\"{}\"}}', value: ", rule.severity);
         assert!(tests.contains(&expected), "{name} has no test in which it fires: {expected}");
         let quiet = format!("- expr: ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}");
         let nothing = tests.split(&quiet).nth(1).and_then(|after| after.lines().nth(2)).map(str::trim);
@@ -47,7 +48,8 @@ fn each_alert_says_what_to_do_and_is_tested_firing_and_not() {
         assert!(index.contains(name) && index.contains(&format!("({file})")), "the index lacks {name} or {file}");
         led_to.insert(repository(&rule.runbook));
     }
-    let all: BTreeSet<_> = files("docs/runbooks", "md").into_iter().filter(|path| !path.ends_with("README.md")).collect();
+    let all: BTreeSet<_> =
+        files("docs/runbooks", "md").into_iter().filter(|path| !path.ends_with("README.md")).collect();
     assert_eq!(led_to, all, "each runbook has its alert");
 }
 
@@ -62,7 +64,8 @@ fn selectors(expression: &str) -> Vec<(String, Vec<String>)> {
             }
             let name: String = expression[at..].chars().take_while(|c| is_of_name(*c)).collect();
             let rest = &expression[at + name.len()..];
-            let labels = rest.strip_prefix('{').and_then(|rest| rest.split_once("\"}").map(|(labels, _)| format!("{labels}\"")));
+            let labels =
+                rest.strip_prefix('{').and_then(|rest| rest.split_once("\"}").map(|(labels, _)| format!("{labels}\"")));
             let labels = labels.unwrap_or_default();
             let exact = labels.split(',').filter(|label| label.contains("=\"") && !label.starts_with("job="));
             found.push((name, exact.map(str::to_owned).filter(|label| !label.contains("!=")).collect()));
@@ -73,9 +76,11 @@ fn selectors(expression: &str) -> Vec<(String, Vec<String>)> {
 
 #[test]
 fn what_an_expression_asks_for_is_understood() {
-    let asked = selectors(r#"sum(rate(kassa_a_total{b="c",d=~"e|f",g!~"h"}[5m])) > 0 or max(process_x{job="kassa-y"})"#);
+    let asked =
+        selectors(r#"sum(rate(kassa_a_total{b="c",d=~"e|f",g!~"h"}[5m])) > 0 or max(process_x{job="kassa-y"})"#);
     let expected = [("kassa_a_total", vec![r#"b="c""#]), ("process_x", vec![])];
-    let asked: Vec<_> = asked.iter().map(|(name, labels)| (name.as_str(), labels.iter().map(String::as_str).collect())).collect();
+    let asked: Vec<_> =
+        asked.iter().map(|(name, labels)| (name.as_str(), labels.iter().map(String::as_str).collect())).collect();
     assert_eq!(asked, expected);
 }
 
@@ -93,7 +98,9 @@ async fn each_figure_that_a_rule_asks_for_is_there_from_the_start() {
             let name = name.strip_suffix("_bucket").unwrap_or(name);
             all.lines().any(|line| match line.strip_prefix("# HELP ").and_then(|rest| rest.strip_prefix(name)) {
                 Some(rest) => labels.is_empty() && rest.starts_with(' '),
-                None => line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label.as_str())),
+                None => {
+                    line.starts_with(&format!("{name}{{")) && labels.iter().all(|label| line.contains(label.as_str()))
+                }
             })
         };
         let missing: Vec<_> = asked.iter().filter(|asked| !has(asked)).collect();

@@ -9,6 +9,7 @@ mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod doctor;
 mod faults;
 mod given_up;
 mod headers;

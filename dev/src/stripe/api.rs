@@ -150,7 +150,7 @@ fn admit(
     call: &mut Call,
     key: Option<&str>,
 ) -> Result<(Caller, Option<Claim>), ApiError> {
-    let caller = app.keys.identify(headers, &mut call.form)?;
+    let caller = app.keys.identify(headers, call)?;
     if let Some(version) = headers.get("stripe-version") {
         check_version(version)?;
     }

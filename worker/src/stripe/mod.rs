@@ -1,6 +1,7 @@
 //! Stripe, as the jobs see it: a few calls with our own types on both sides. async-stripe builds the requests and reads the
 //! answers; how they travel is ours, because we want connections kept alive, request ids, and `Retry-After`.
 
+mod account;
 mod disputes;
 mod error;
 mod events;
@@ -8,6 +9,7 @@ mod intents;
 mod refunds;
 mod transport;
 
+pub use account::{Account, Endpoint, NEEDED, Permission};
 pub use error::{Failure, StripeError};
 pub use events::EventPage;
 pub use transport::Stripe;

@@ -76,6 +76,11 @@ impl Call<'_> {
         self.measured(request, None).await
     }
 
+    /// Asks for an object to be made of nothing.
+    pub(super) async fn post_nothing(&self, path: &str) -> Result<Bytes, StripeError> {
+        self.measured(RequestBuilder::new(StripeMethod::Post, path), None).await
+    }
+
     async fn measured(&self, request: RequestBuilder, key: Option<IdempotencyKey>) -> Result<Bytes, StripeError> {
         let started = Instant::now();
         let answer = self.send(request, key).await;
