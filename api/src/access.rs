@@ -10,7 +10,7 @@ use axum::{
 use http::{HeaderValue, Method, header};
 use uuid::Uuid;
 
-use crate::{headers, problem::Problem, request_id};
+use crate::{cause, headers, openapi, problem::Problem};
 
 const REQUESTS: &str = "kassa_http_requests_total";
 const DURATION: &str = "kassa_http_request_duration_seconds";
@@ -18,10 +18,23 @@ const DURATION: &str = "kassa_http_request_duration_seconds";
 const UNMATCHED: &str = "unmatched";
 const OTHER: &str = "other";
 
-/// Tells what the metrics mean.
+/// Tells what the metrics mean, and begins to count the failures of each route.
 pub(crate) fn describe() {
-    metrics::describe_counter!(REQUESTS, "Requests answered, by method, route and status.");
-    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Time from a request's headers to its answer's.");
+    metrics::describe_counter!(
+        REQUESTS,
+        "Requests answered, by method, route and status. What is at no route, or no request, is unmatched."
+    );
+    metrics::describe_histogram!(
+        DURATION,
+        metrics::Unit::Seconds,
+        "Time from a request's headers to its answer's, by method and route."
+    );
+    for (method, route) in openapi::operations() {
+        for status in ["500", "503"] {
+            let labels = [("method", method.to_owned()), ("route", route.clone()), ("status", status.to_owned())];
+            metrics::counter!(REQUESTS, &labels).increment(0);
+        }
+    }
 }
 
 /// Lets the request through, then tells of it.
@@ -61,7 +74,7 @@ pub(crate) fn last_words(problem: Problem, date: Option<&str>, over_tls: bool) -
     count(OTHER, UNMATCHED, status.as_u16());
     tracing::info!(request_id = id, status = status.as_u16(), "refused what is no request");
     headers.extend(headers::defaults(over_tls));
-    headers.insert(request_id::HEADER, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));
+    headers.insert(cause::REQUEST_ID, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));
     headers.insert(header::CONTENT_LENGTH, body.len().into());
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     if let Some(date) = date.and_then(|date| date.parse().ok()) {

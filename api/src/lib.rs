@@ -5,6 +5,7 @@
 
 mod access;
 mod cache;
+mod cause;
 mod client;
 mod cors;
 mod encoding;
@@ -18,7 +19,6 @@ mod news;
 pub mod openapi;
 mod ops;
 mod problem;
-mod request_id;
 mod respond;
 mod routes;
 mod serve;

@@ -17,16 +17,29 @@ use crate::{
 /// Most bytes of bodies in memory, of all requests together.
 const BODIES: usize = 64 * 1024 * 1024;
 
-const LOAD: &str = "kassa_http_load";
+const CONNECTIONS: &str = "kassa_http_connections";
+const CONNECTIONS_MAX: &str = "kassa_http_connections_max";
+const REQUESTS: &str = "kassa_http_requests_in_flight";
+const REQUESTS_MAX: &str = "kassa_http_requests_in_flight_max";
+const BODY_BYTES: &str = "kassa_http_request_body_bytes";
+const BODY_BYTES_MAX: &str = "kassa_http_request_body_bytes_max";
 const SHED: &str = "kassa_requests_shed_total";
 
-/// Tells what the metrics mean.
+/// Tells what the metrics mean, and begins to count.
 pub(crate) fn describe() {
-    metrics::describe_gauge!(LOAD, "What is open or in work now: connections, requests, bytes of bodies.");
+    metrics::describe_gauge!(CONNECTIONS, "Connections of clients that are open.");
+    metrics::describe_gauge!(CONNECTIONS_MAX, "Connections of clients that may be open: API_MAX_CONNECTIONS.");
+    metrics::describe_gauge!(REQUESTS, "Requests in work; those that wait for their body or for an order are not.");
+    metrics::describe_gauge!(REQUESTS_MAX, "Requests that may be in work: API_MAX_REQUESTS.");
+    metrics::describe_gauge!(BODY_BYTES, metrics::Unit::Bytes, "Bodies of requests in memory.");
+    metrics::describe_gauge!(BODY_BYTES_MAX, metrics::Unit::Bytes, "Bodies of requests that may be in memory.");
     metrics::describe_counter!(
         SHED,
-        "Requests and connections refused because there was no room for them, by what was full."
+        "Requests and connections refused because there was no room for them, by what was full: connections, requests, bodies or hashes."
     );
+    for full in ["bodies", "connections", "hashes", "requests"] {
+        metrics::counter!(SHED, "full" => full).increment(0);
+    }
 }
 
 /// See the module.
@@ -62,10 +75,13 @@ impl Load {
 
     /// Writes down how much there is of everything now.
     pub(crate) fn measure(&self) {
-        let set = |what: &'static str, size: usize| metrics::gauge!(LOAD, "of" => what).set(size as f64);
-        set("connections", self.connections.taken());
-        set("requests", self.most_requests - self.slots.available_permits());
-        set("body_bytes", self.bodies.taken());
+        let set = |name: &'static str, size: usize| metrics::gauge!(name).set(size as f64);
+        set(CONNECTIONS, self.connections.taken());
+        set(CONNECTIONS_MAX, self.connections.most());
+        set(REQUESTS, self.most_requests - self.slots.available_permits());
+        set(REQUESTS_MAX, self.most_requests);
+        set(BODY_BYTES, self.bodies.taken());
+        set(BODY_BYTES_MAX, BODIES);
     }
 }
 

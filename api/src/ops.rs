@@ -1,6 +1,6 @@
 //! What operators and their machines ask: is it alive, is it ready, how is it doing.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -9,21 +9,23 @@ use axum::{
     response::Response,
     routing::get,
 };
-use common::db;
+use chrono::TimeDelta;
+use common::{
+    db,
+    exposition::{self, Exposition},
+    health,
+};
 use http::header;
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::{sync::Mutex, time::Instant};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    cause,
     problem::{Problem, kinds},
-    request_id,
     state::AppState,
 };
-
-const POOL_CONNECTIONS: &str = "kassa_db_pool_connections";
 
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -33,11 +35,11 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), &'static str>)>>);
 
 /// The routes of `METRICS_ADDR`, which is never public.
-pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
+pub(crate) fn router(app: AppState, metrics: Exposition) -> Router {
+    let metrics = Arc::new(metrics);
     let scrape = move |State(app): State<AppState>| async move {
-        measure_pool(&app);
         app.load.measure();
-        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
+        ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], metrics.render())
     };
     Router::new()
         .route("/metrics", get(scrape))
@@ -49,7 +51,7 @@ pub(crate) fn router(app: AppState, metrics: PrometheusHandle) -> Router {
 }
 
 async fn with_an_id(request: Request, next: Next) -> Response {
-    request_id::keep_or_make(request, |request| next.run(request)).await
+    cause::keep_or_make(request, |request| next.run(request)).await
 }
 
 /// What a probe is told when all is well.
@@ -86,22 +88,42 @@ pub(crate) async fn live() -> Json<Health> {
     security(())
 )]
 pub(crate) async fn ready(State(app): State<AppState>) -> Result<Json<Health>, Problem> {
-    let asked = Instant::now();
-    let mut last = app.readiness.0.lock().await;
-    let found = match *last {
-        Some((began, found)) if began >= asked => found,
-        _ => {
-            let began = Instant::now();
-            let found = look(&app).await;
-            *last = Some((began, found));
-            found
-        }
-    };
+    let found = readiness(&app).await;
     found.map(|()| Json(Health { status: "ready" })).map_err(|why| Problem::new(kinds::UNAVAILABLE, why).retry_after(1))
 }
 
-/// Whether requests can be answered, or why not.
-async fn look(app: &AppState) -> Result<(), &'static str> {
+/// Looks for ever whether requests can be answered, for the metrics.
+pub(crate) async fn watch(app: AppState) {
+    let mut ticks = tokio::time::interval(health::EVERY);
+    loop {
+        ticks.tick().await;
+        let _told_by_the_metrics = readiness(&app).await;
+    }
+}
+
+async fn readiness(app: &AppState) -> Result<(), &'static str> {
+    let asked = Instant::now();
+    let mut last = app.readiness.0.lock().await;
+    match *last {
+        Some((began, found)) if began >= asked => found,
+        _ => {
+            let began = Instant::now();
+            let (found, clock_off) = match look(app).await {
+                Ok(None) => (Ok(()), None),
+                Ok(off) => (Err(CLOCK_OFF), off),
+                Err(why) => (Err(why), None),
+            };
+            health::found(found.is_ok(), clock_off);
+            *last = Some((began, found));
+            found
+        }
+    }
+}
+
+const CLOCK_OFF: &str = "This machine's clock is off: tokens and webhooks would be judged wrongly. Set it right.";
+
+/// How far the clock is off, if it is, or why requests can't be answered.
+async fn look(app: &AppState) -> Result<Option<TimeDelta>, &'static str> {
     if !app.gate.is_open() {
         return Err("The database has not been prepared yet.");
     }
@@ -110,11 +132,11 @@ async fn look(app: &AppState) -> Result<(), &'static str> {
         Ok::<_, db::SchemaError>(db::clock_error(&app.pool, app.clock).await?)
     };
     match tokio::time::timeout(READY_TIMEOUT, checked).await {
-        Ok(Ok(None)) => Ok(()),
-        Ok(Ok(Some(off))) => {
-            let off = off.num_seconds();
-            tracing::error!(seconds = off, "this machine's clock is not the database's");
-            Err("This machine's clock is off: tokens and webhooks would be judged wrongly. Set it right.")
+        Ok(Ok(off)) => {
+            if let Some(off) = off {
+                tracing::error!(seconds = off.num_seconds(), "this machine's clock is not the database's");
+            }
+            Ok(off)
         }
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
@@ -122,16 +144,4 @@ async fn look(app: &AppState) -> Result<(), &'static str> {
         }
         Err(_) => Err("The database doesn't answer in time."),
     }
-}
-
-/// Tells what the metrics mean.
-pub(crate) fn describe() {
-    metrics::describe_gauge!(POOL_CONNECTIONS, "Connections to the database, by state: idle or used.");
-}
-
-fn measure_pool(app: &AppState) {
-    let idle = u32::try_from(app.pool.num_idle()).unwrap_or(u32::MAX);
-    let used = app.pool.size().saturating_sub(idle);
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(used);
 }

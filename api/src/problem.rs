@@ -6,7 +6,7 @@
 use std::{borrow::Cow, error::Error, fmt::Display};
 
 use axum::response::{IntoResponse, Response};
-use common::{db, idempotency::ClaimError, page::BadCursor, request_id};
+use common::{cause, db, idempotency::ClaimError, page::BadCursor};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -196,12 +196,13 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        self.into_parts(request_id::current()).into_response()
+        self.into_parts(cause::request_id()).into_response()
     }
 }
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
+        db::count_error(&error);
         if db::is_unavailable(&error) {
             tracing::warn!(error = &error as &dyn Error, "the database could not be used");
             return Self::of(kinds::UNAVAILABLE).retry_after(1);

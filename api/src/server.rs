@@ -12,11 +12,11 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access, client, cors, encoding,
+    access, cause, client, cors, encoding,
     extract::BODY_LIMIT,
     head, headers, openapi, ops,
     problem::{Problem, kinds},
-    request_id, routes,
+    routes,
     state::AppState,
     unread,
 };
@@ -61,8 +61,7 @@ async fn around(State(app): State<AppState>, request: Request, next: Next) -> Re
         headers::add(&mut response, over_tls);
         response
     };
-    unread::settle(request, |request| request_id::keep_or_make(request, |request| access::record(request, answer)))
-        .await
+    unread::settle(request, |request| cause::keep_or_make(request, |request| access::record(request, answer))).await
 }
 
 /// What holds for every request, those about health included.

@@ -43,6 +43,11 @@ impl Shares {
         Share { shares: self.clone(), of: client.map(Client::key), size: 0 }
     }
 
+    /// How much there is.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
     /// How much is taken.
     pub(crate) fn taken(&self) -> usize {
         self.lock().all

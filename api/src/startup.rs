@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use common::{
     config,
     db::{self, SchemaError},
-    images::{self, Storage},
-    order, program, telemetry,
+    exposition::Exposition,
+    images::Storage,
+    program, telemetry,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::{net::TcpListener, sync::watch};
@@ -31,19 +32,17 @@ const MOST_OPERATORS: usize = 256;
 /// merely doesn't answer, or that others migrate, is waited for.
 pub async fn run(config: config::Api) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log, config.log_format)?;
-    let metrics = telemetry::record_metrics()?;
+    let metrics = Exposition::start(config.currency)?;
     access::describe();
     cache::describe();
     limits::describe();
-    images::describe_metrics();
     load::describe();
-    ops::describe();
-    order::describe_metrics();
     routes::describe();
     let told_to_stop = program::told_to_stop()?;
     tls::choose_provider();
     let storage = Storage::open(&config.images.store).map_err(config::Problems::from)?;
     let app = Arc::new(App::new(config, storage));
+    let metrics = metrics.with_pool("requests", &app.pool);
     let http = &app.config.http;
     allow_files(http.max_connections);
     let tls = http.tls.clone().map(tls::acceptor).transpose()?;
@@ -70,6 +69,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
         let app = app.clone();
         async move { app.limits.keep_small().await }
     });
+    tokio::spawn(ops::watch(app.clone()));
     let (stop, stopped) = watch::channel(false);
     let api = tokio::spawn(serve(api, server::router(app.clone()), stopped.clone()));
     let operations = tokio::spawn(serve(operations, ops::router(app.clone(), metrics), stopped));

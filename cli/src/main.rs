@@ -1,11 +1,16 @@
 //! `kassa`: the operator's tool. It works on the database and speaks to none of the shop's programs, so that it helps where those
-//! don't run. `kassa reconcile` alone speaks to Stripe.
+//! don't run. `kassa reconcile` and `kassa doctor` alone speak to others.
 
 mod admin;
 mod database;
+mod doctor;
 mod jobs;
+mod net;
+mod order;
 mod output;
 mod reconcile;
+#[cfg(test)]
+mod runbooks;
 mod table;
 mod verify;
 mod webhooks;
@@ -14,13 +19,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::{
+    cause::{self, Cause},
     config::{self, Environment, Operator, Program},
     db,
+    traceparent::Traceparent,
 };
+use sqlx::PgPool;
 
 /// Runs a Kassa shop from the command line.
 ///
-/// Exit codes: 0 when all is well, 1 when `verify` or `reconcile` found something wrong, 2 when a command could not do its work.
+/// Exit codes: 0 when all is well, 1 when `verify`, `reconcile` or `doctor` found something wrong, 2 when a command could not do its work.
 #[derive(Debug, Parser)]
 #[command(name = "kassa", version, after_help = config::help(Program::Operator))]
 struct Arguments {
@@ -37,6 +45,9 @@ enum Command {
     Admin(admin::Command),
     /// Checks the shop's invariants on a snapshot of the database
     Verify(verify::Arguments),
+    /// Orders
+    #[command(subcommand)]
+    Order(order::Command),
     /// The queue
     #[command(subcommand)]
     Jobs(jobs::Command),
@@ -47,6 +58,11 @@ enum Command {
     ///
     /// The worker does so by itself each hour (RECONCILE_MINUTES).
     Reconcile(reconcile::Arguments),
+    /// Looks at all that the shop needs, and says how to mend what isn't well
+    ///
+    /// Reads all that the API and the worker read (see their --help), so run it with their environment. A line each: ✓ well, ! worth a
+    /// look, ✗ wrong, - not looked at. Only ✗ makes the exit code 1.
+    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +78,9 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn start(command: Command) -> anyhow::Result<ExitCode> {
     let environment = Environment::load()?;
+    if let Command::Doctor(arguments) = &command {
+        return doctor::run(arguments, &environment).await;
+    }
     let config = Operator::read(&environment)?;
     let pool = database::reach(config.database).await?;
     if matches!(command, Command::Migrate) {
@@ -69,18 +88,26 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
     } else {
         db::check(&pool, config.currency).await?;
     }
-    let code = match command {
-        Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
-        Command::Admin(command) => admin::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Verify(arguments) => verify::run(&arguments, &pool).await,
-        Command::Jobs(command) => jobs::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Webhooks(command) => webhooks::run(command, &pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Reconcile(arguments) => {
-            reconcile::run(&arguments, &config::Reconciliation::read(&environment)?, &pool).await
-        }
-    };
+    // What an operator has done is found by its trace, too.
+    let cause = Cause { request_id: None, trace: Traceparent::start() };
+    let code = cause::scope(cause, run(command, &environment, &pool)).await;
     pool.close().await;
     code
+}
+
+async fn run(command: Command, environment: &Environment, pool: &PgPool) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
+        Command::Admin(command) => admin::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Verify(arguments) => verify::run(&arguments, pool).await,
+        Command::Order(command) => order::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Jobs(command) => jobs::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Webhooks(command) => webhooks::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor(_) => unreachable!("it is run without a database"),
+        Command::Reconcile(arguments) => {
+            reconcile::run(&arguments, &config::Reconciliation::read(environment)?, pool).await
+        }
+    }
 }
 
 #[cfg(test)]

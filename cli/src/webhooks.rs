@@ -134,6 +134,9 @@ async fn show(id: &str, as_json: bool, pool: &PgPool) -> anyhow::Result<()> {
     if let Some(order) = event.order_id {
         writeln!(out, "  order    {order}")?;
     }
+    if let Some(trace) = &event.trace_id {
+        writeln!(out, "  trace    {trace}")?;
+    }
     writeln!(out, "  came     {}, tried {} times", event.created_at.format("%Y-%m-%d %H:%M:%S UTC"), event.attempts)?;
     output::line(&format!("{out}{payload:#}"))
 }

@@ -1,6 +1,11 @@
 //! The way to Postgres: the pool, the migrations, and which database errors are worth another try.
 
-use std::{error::Error, time::Duration};
+pub(crate) mod metrics;
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
 
 use chrono::TimeDelta;
 use sqlx::{
@@ -9,13 +14,14 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+pub use self::metrics::count_error;
 use crate::{clock::Clock, money::Currency};
 
 /// How long a caller waits for a free connection before it is told that the shop is busy.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What holds for each session. A process that froze, or whose host is gone, must not keep its locks: nothing that we do in a
 /// transaction waits for anything but the database.
-const SESSION: [(&str, &str); 6] = [
+pub(crate) const SESSION: [(&str, &str); 6] = [
     ("timezone", "UTC"),
     ("pg_trgm.word_similarity_threshold", "0.3"), // what `<%` takes for alike: catalog/search.rs
     ("idle_in_transaction_session_timeout", "15s"),
@@ -57,7 +63,12 @@ pub async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<Transaction<'static, 
 async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
     let pool = pool.clone();
     #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
-    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    let begun = tokio::spawn(async move {
+        let asked = Instant::now();
+        let begun = pool.begin_with(statement).await;
+        metrics::begun(asked.elapsed());
+        begun
+    });
     begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
@@ -213,7 +224,7 @@ where
 {
     for _ in 0..2 {
         match operation().await {
-            Err(error) if error.as_database_error().is_some_and(is_transient) => {}
+            Err(error) if error.as_database_error().is_some_and(is_transient) => metrics::retried(),
             outcome => return outcome,
         }
     }

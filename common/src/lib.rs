@@ -6,11 +6,16 @@
 
 pub mod account;
 pub mod actor;
+pub mod audit;
 pub mod cart;
 pub mod catalog;
+pub mod cause;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod diagnosis;
+pub mod exposition;
+pub mod health;
 pub mod id;
 pub mod idempotency;
 pub mod images;
@@ -25,7 +30,8 @@ pub mod payment;
 pub mod program;
 pub mod prune;
 pub mod reconciliation;
-pub mod request_id;
+pub mod standing;
 pub mod telemetry;
+pub mod traceparent;
 pub mod verify;
 pub mod webhook;

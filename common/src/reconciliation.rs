@@ -26,6 +26,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Intent, Self::Refund, Self::Dispute, Self::Event];
+
     /// Its name in the database.
     pub fn name(self) -> &'static str {
         match self {

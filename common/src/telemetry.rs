@@ -1,8 +1,7 @@
-//! What the programs tell about themselves: logs and metrics. No secret, address, token or body is ever logged.
+//! What the programs tell people: logs. No secret, address, token or body is ever logged.
 
-use std::{fmt, io, str::FromStr, time::Duration};
+use std::{fmt, io, str::FromStr};
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How lines are logged.
@@ -48,34 +47,9 @@ pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), StartError> 
         .map_err(|_| StartError("logging was set up twice"))
 }
 
-/// Upper bounds of the duration histograms, in seconds.
-const DURATION_BUCKETS: &[f64] =
-    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
-/// Records metrics from now on; the handle renders them for Prometheus. Histograms are those named `…_seconds`.
-///
-/// # Errors
-/// When something records them already.
-pub fn record_metrics() -> Result<PrometheusHandle, StartError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), DURATION_BUCKETS)
-        .map_err(|_| StartError("the buckets of the histograms are empty"))?
-        .install_recorder()
-        .map_err(|_| StartError("metrics were set up twice"))?;
-    let upkeep = handle.clone();
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_secs(5));
-        loop {
-            ticks.tick().await;
-            upkeep.run_upkeep(); // else the samples of histograms pile up between two scrapes
-        }
-    });
-    Ok(handle)
-}
-
 /// Logging or metrics could not be set up.
 #[derive(Debug)]
-pub struct StartError(&'static str);
+pub struct StartError(pub(crate) &'static str);
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

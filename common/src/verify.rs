@@ -121,6 +121,17 @@ pub async fn verify(pool: &PgPool) -> sqlx::Result<Report> {
         report,
         tx,
         4,
+        "a fulfilled order has its shipment, and nothing is sent of one that was never paid",
+        r#"SELECT 'order ' || o.id AS "subject!", format('is %s, and %s', o.status,
+                  CASE WHEN s.order_id IS NULL THEN 'has no shipment' ELSE 'has a shipment' END) AS "detail!"
+           FROM orders o LEFT JOIN shipments s ON s.order_id = o.id
+           WHERE (o.status = 'fulfilled' AND s.order_id IS NULL)
+              OR (s.order_id IS NOT NULL AND o.status NOT IN ('fulfilled', 'paid', 'payment_review', 'refunded'))"#
+    );
+    check!(
+        report,
+        tx,
+        4,
         "no line is sold of an order that was never paid",
         r#"SELECT 'order ' || o.id AS "subject!", format('is %s, and %s lines are sold', o.status, count(*)) AS "detail!"
            FROM orders o JOIN order_items i ON i.order_id = o.id AND i.reservation = 'consumed'

@@ -17,10 +17,10 @@ use tokio::{
 use crate::harness::{Answer, Client, Reply, Shop, ask, eventually, say, text};
 
 /// What the API says that it has in work.
-async fn load(shop: &Shop, of: &str) -> String {
+async fn load(shop: &Shop, name: &str) -> String {
     let [api, _] = shop.operations();
     let exposed = api.get("/metrics").await.raw;
-    let sample = format!("kassa_http_load{{of=\"{of}\"}} ");
+    let sample = format!("kassa_http_{name} ");
     exposed.lines().find_map(|line| line.strip_prefix(&sample)).expect("it is measured").to_owned()
 }
 
@@ -40,7 +40,7 @@ async fn requests_beyond_those_in_work_are_put_off_at_once() {
         let visitor = visitor.clone();
         tokio::spawn(async move { visitor.get("/products").await.status })
     });
-    eventually("all are in work", async || (load(&shop, "requests").await == "3").then_some(())).await;
+    eventually("all are in work", async || (load(&shop, "requests_in_flight").await == "3").then_some(())).await;
     let began = Instant::now();
     for (method, path) in
         [(Method::GET, "/products"), (Method::POST, "/webhooks/stripe"), (Method::POST, "/auth/login")]
@@ -54,7 +54,7 @@ async fn requests_beyond_those_in_work_are_put_off_at_once() {
         assert_eq!(status.expect("it does not panic"), 200, "what was begun is finished");
     }
     visitor.get("/products").await.expect(200);
-    assert_eq!(load(&shop, "requests").await, "0");
+    assert_eq!(load(&shop, "requests_in_flight").await, "0");
     shop.finish().await;
 }
 
@@ -109,7 +109,7 @@ async fn thousands_wait_at_once_and_the_database_hardly_feels_it() {
         waiting.into_iter().map(|(shopper, order)| tokio::spawn(until_paid(shopper, order))).collect();
     let all_wait = async || (number(&load(&shop, "connections").await) >= WAITING).then_some(());
     eventually("all are connected", all_wait).await;
-    eventually("none is in work", async || (load(&shop, "requests").await == "0").then_some(())).await;
+    eventually("none is in work", async || (load(&shop, "requests_in_flight").await == "0").then_some(())).await;
 
     let began = Instant::now();
     for (shopper, _) in &orders {
@@ -190,7 +190,8 @@ async fn a_hundred_stalled_connections_of_each_kind_block_nobody_and_end() {
     let in_head = stall("GET /products HTTP/1.1\r\nhost: shop\r\nx-slow").await;
     let in_body = stall(post).await;
     eventually("all are there", async || {
-        (load(&shop, "body_bytes").await == "100" && load(&shop, "requests").await == "0").then_some(())
+        (load(&shop, "request_body_bytes").await == "100" && load(&shop, "requests_in_flight").await == "0")
+            .then_some(())
     })
     .await;
     let bought = timeout(Duration::from_secs(5), async {
@@ -206,7 +207,7 @@ async fn a_hundred_stalled_connections_of_each_kind_block_nobody_and_end() {
         assert_eq!((answer.status, answer.body.as_str()), (0, ""));
     }
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
-    assert_eq!(load(&shop, "body_bytes").await, "0");
+    assert_eq!(load(&shop, "request_body_bytes").await, "0");
     shop.finish().await;
 }
 

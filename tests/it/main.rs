@@ -3,11 +3,13 @@
 
 mod harness;
 
+mod alerts;
 mod auth;
 mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod doctor;
 mod faults;
 mod given_up;
 mod headers;
@@ -20,6 +22,7 @@ mod mails;
 mod metrics;
 mod misfits;
 mod openapi;
+mod operating;
 mod orders;
 mod password_reset;
 mod peers;
@@ -36,6 +39,7 @@ mod sessions;
 mod signals;
 mod startup;
 mod stuck;
+mod thread;
 mod tls;
 mod tokens;
 mod verify;

@@ -1,10 +1,14 @@
 //! `/metrics` of both programs: in Prometheus' text format, with all that the dashboard shows, counted rightly.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Shop, eventually, text};
+use crate::harness::{Client, Shop, eventually, text, tool};
 
 const DASHBOARD: &str = include_str!("../../grafana/dashboards/kassa.json");
 
@@ -160,6 +164,30 @@ async fn what_happened_is_counted_once() {
         (ahead.map(|value| value.to_string()).as_deref() == Some("2")).then_some(())
     })
     .await;
+    shop.finish().await;
+}
+
+/// What promtool finds wrong with what a program exposes.
+fn lint(exposed: &str) -> String {
+    let mut promtool = Command::new(tool("promtool"));
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.spawn().expect("it is there");
+    promtool.stdin.take().expect("it is piped").write_all(exposed.as_bytes()).expect("promtool reads it");
+    let ended = promtool.wait_with_output().expect("it ends");
+    let told = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+    assert_eq!(ended.status.success(), told.is_empty(), "{told}");
+    told
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_what_the_programs_expose() {
+    let shop = Shop::start().await;
+    trade(&shop).await;
+    for program in shop.operations() {
+        assert_eq!(lint(&program.get("/metrics").await.raw), "");
+    }
+    let wrong = "# TYPE kassa_wrong counter\nkassa_wrong 1\n";
+    assert!(lint(wrong).contains("kassa_wrong"), "promtool says what is wrong");
     shop.finish().await;
 }
 

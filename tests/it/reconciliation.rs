@@ -5,17 +5,10 @@ use std::time::Duration;
 use common::jobs::{self, Reconcile};
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Ended, Shop, eventually, payment, send_form, text};
+use crate::harness::{Client, Shop, eventually, payment, send_form, text};
 
 impl Shop {
-    /// Runs `kassa reconcile` against this shop's Stripe.
-    async fn reconcile(&self, arguments: &[&str]) -> Ended {
-        let base = self.stripe.base_url();
-        let settings = [("STRIPE_API_BASE", base.as_str()), ("STRIPE_SECRET_KEY", "sk_test_simulator")];
-        self.database.kassa_with(&[&["reconcile"], arguments].concat(), &settings, "").await
-    }
-
-    /// The same for machines, which must end with this code.
+    /// Runs `kassa reconcile` for machines, which must end with this code.
     async fn compared(&self, arguments: &[&str], code: i32) -> Value {
         let ended = self.reconcile(&[&["--json"], arguments].concat()).await;
         assert_eq!(ended.code, code, "{ended:?}");

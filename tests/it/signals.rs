@@ -7,21 +7,10 @@ use std::{
 
 use futures::future::join_all;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpStream;
 
-use crate::harness::{Client, JWT_SECRET, Shop, WEBHOOK_SECRET, eventually, text, url};
-
-/// What a log in JSON holds.
-fn lines(log: &str) -> Vec<Value> {
-    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
-}
-
-/// A member of the spans that a line was logged in.
-fn in_span<'a>(line: &'a Value, name: &str, member: &str) -> &'a str {
-    let spans = line["spans"].as_array().into_iter().flatten();
-    spans.filter(|span| span["name"] == name).map(|span| text(&span[member])).next().unwrap_or_default()
-}
+use crate::harness::{Client, JWT_SECRET, Shop, WEBHOOK_SECRET, eventually, in_span, lines, text, url};
 
 #[tokio::test]
 async fn both_programs_are_alive_without_their_database_and_ready_again_with_it() {

@@ -8,6 +8,7 @@ pub mod picture;
 pub mod reconcile;
 pub mod runtime;
 pub mod smtp;
+mod standing;
 mod startup;
 pub mod stripe;
 

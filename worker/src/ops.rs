@@ -12,12 +12,18 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use common::{clock::Clock, db, money::Currency};
-use metrics_exporter_prometheus::PrometheusHandle;
+use chrono::TimeDelta;
+use common::{
+    clock::Clock,
+    db,
+    exposition::{self, Exposition},
+    health,
+    money::Currency,
+};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::{figures::POOL_CONNECTIONS, runtime::Listening};
+use crate::runtime::Listening;
 
 /// Longest wait for the database; probes give up soon, too.
 const READY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -26,7 +32,7 @@ const READY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Shared {
     pub(crate) pool: PgPool,
     pub(crate) currency: Currency,
-    pub(crate) metrics: PrometheusHandle,
+    pub(crate) metrics: Exposition,
     pub(crate) listening: Listening,
 }
 
@@ -49,34 +55,49 @@ pub(crate) async fn serve(addr: SocketAddr, shared: Arc<Shared>) -> std::io::Res
 }
 
 async fn render(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    let idle = u32::try_from(shared.pool.num_idle()).unwrap_or(u32::MAX);
-    let size = shared.pool.size();
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "idle").set(idle);
-    metrics::gauge!(POOL_CONNECTIONS, "state" => "used").set(size.saturating_sub(idle));
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shared.metrics.render())
+    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], shared.metrics.render())
+}
+
+/// Looks for ever whether jobs can be run, for the metrics.
+pub(crate) async fn watch(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(health::EVERY);
+    loop {
+        ticks.tick().await;
+        let _told_by_the_metrics = look(&shared).await;
+    }
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+    match look(&shared).await {
+        Ok(None) => Json(json!({ "status": "ready" })).into_response(),
+        Ok(Some(off)) => Json(json!({ "status": "ready", "clock_off_by_seconds": off.num_seconds() })).into_response(),
+        Err(why) => not_ready(why),
+    }
 }
 
 /// Jobs can be run: the database is there, its schema and its currency are right, and new jobs are heard of as they come. All due times
 /// go by the database's clock: one of this machine's that is off does no harm here, but is told of.
-async fn ready(State(shared): State<Arc<Shared>>) -> Response {
+async fn look(shared: &Shared) -> Result<Option<TimeDelta>, &'static str> {
     let checked = async {
         db::check(&shared.pool, shared.currency).await?;
         Ok::<_, db::SchemaError>(db::clock_error(&shared.pool, Clock::System).await?)
     };
-    match tokio::time::timeout(READY_TIMEOUT, checked).await {
-        Ok(Ok(None)) if shared.listening.is_on() => Json(json!({ "status": "ready" })).into_response(),
-        Ok(Ok(Some(off))) if shared.listening.is_on() => {
-            let off = off.num_seconds();
-            tracing::error!(seconds = off, "this machine's clock is not the database's");
-            Json(json!({ "status": "ready", "clock_off_by_seconds": off })).into_response()
+    let found = match tokio::time::timeout(READY_TIMEOUT, checked).await {
+        Ok(Ok(off)) if shared.listening.is_on() => {
+            if let Some(off) = off {
+                tracing::error!(seconds = off.num_seconds(), "this machine's clock is not the database's");
+            }
+            Ok(off)
         }
-        Ok(Ok(_)) => not_ready("New jobs are not heard of; they are looked for each second."),
+        Ok(Ok(_)) => Err("New jobs are not heard of; they are looked for each second."),
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            not_ready("The database can't be used now.")
+            Err("The database can't be used now.")
         }
-        Err(_) => not_ready("The database doesn't answer in time."),
-    }
+        Err(_) => Err("The database doesn't answer in time."),
+    };
+    health::found(found.is_ok(), found.ok().flatten());
+    found
 }
 
 fn not_ready(detail: &str) -> Response {

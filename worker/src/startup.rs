@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use common::{
     account::ResetTokens,
     config, db,
-    images::{self, Storage},
+    exposition::Exposition,
+    images::Storage,
     jobs::{Prune, Queue, Reconcile, SweepImages},
     mail::Sender,
-    order, program, telemetry,
+    program, telemetry,
 };
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     ops,
     runtime::Runtime,
     smtp::Mailer,
+    standing,
     stripe::{self, Stripe},
 };
 
@@ -33,10 +35,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// with: of another currency, say. A database that merely doesn't answer, or is not migrated yet, is waited for.
 pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log, config.log_format)?;
-    let metrics = telemetry::record_metrics()?;
+    let metrics = Exposition::start(config.currency)?;
     figures::describe();
-    images::describe_metrics();
-    order::describe_metrics();
     stripe::set_up_tls();
     let mut stopped = pin!(program::told_to_stop()?);
 
@@ -58,6 +58,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         decoding: Arc::default(),
         limits: config.jobs,
         unfulfillable: config.unfulfillable,
+        low_stock: config.low_stock,
         retention: config.retention,
     };
     let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)
@@ -83,8 +84,11 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
             queue.name()
         );
     }
+    let metrics = metrics.with_pool("handlers", &pool).with_pool("queue", runtime.pool());
     let shared = ops::Shared { pool: pool.clone(), currency: config.currency, metrics, listening: runtime.listening() };
-    ops::serve(config.metrics_addr, Arc::new(shared))
+    let shared = Arc::new(shared);
+    tokio::spawn(ops::watch(shared.clone()));
+    ops::serve(config.metrics_addr, shared)
         .await
         .with_context(|| format!("METRICS_ADDR: can't listen on {}", config.metrics_addr))?;
     tracing::info!(metrics_addr = %config.metrics_addr, "listening");
@@ -94,6 +98,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
     }
     tracing::info!(concurrency = config.concurrency, "ready for jobs");
+    tokio::spawn(standing::sample(pool));
     runtime.run_until(stopped).await?;
     tracing::info!("stopped: no job is running");
     Ok(())

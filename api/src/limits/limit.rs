@@ -18,9 +18,12 @@ const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 const LIMITED: &str = "kassa_rate_limited_total";
 
-/// Tells what the metric means.
-pub(super) fn describe() {
+/// Tells what the metric means, and begins to count.
+pub(super) fn describe(limits: &[&'static str]) {
     metrics::describe_counter!(LIMITED, "Requests refused because there were too many, by limit.");
+    for &limit in limits {
+        metrics::counter!(LIMITED, "limit" => limit).increment(0);
+    }
 }
 
 /// As many at once as a minute has, then one at a time as they come back: a minute's share is never waited for as a whole.

@@ -26,9 +26,15 @@ type Key = [u8; 16];
 /// How often what has come to rest is forgotten.
 const PRUNE: Duration = Duration::from_secs(30);
 
-/// Tells what the metrics mean.
+/// The limits, as the metric names them.
+const REQUESTS: &str = "requests";
+const LOGIN_ADDRESS: &str = "login_address";
+const LOGIN_ACCOUNT: &str = "login_account";
+const CHECKOUT: &str = "checkout";
+
+/// Tells what the metrics mean, and begins to count.
 pub(crate) fn describe() {
-    limit::describe();
+    limit::describe(&[REQUESTS, LOGIN_ADDRESS, LOGIN_ACCOUNT, CHECKOUT]);
 }
 
 /// See the module.
@@ -59,15 +65,15 @@ impl Limits {
     /// Without `rates` nothing is counted.
     pub(crate) fn new(rates: Option<RateLimits>) -> Self {
         Self(rates.map(|RateLimits { login, checkout, requests }| Counted {
-            requests: Limit::new("requests", "requests of one address", requests),
+            requests: Limit::new(REQUESTS, "requests of one address", requests),
             attempts_by_address: Limit::new(
-                "login_address",
+                LOGIN_ADDRESS,
                 "attempts of one address to log in, register and the like",
                 login.saturating_mul(NonZeroU32::new(ADDRESS_FACTOR).expect("it is not 0")),
             ),
-            attempts_by_account: Limit::new("login_account", "attempts at one account", login),
+            attempts_by_account: Limit::new(LOGIN_ACCOUNT, "attempts at one account", login),
             familiar: Familiar::default(),
-            checkouts: Limit::new("checkout", "checkouts of one user", checkout),
+            checkouts: Limit::new(CHECKOUT, "checkouts of one user", checkout),
         }))
     }
 

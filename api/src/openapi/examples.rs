@@ -96,8 +96,16 @@ fn named(schema: &str) -> Option<Value> {
                 "updated_at": TIME,
             }]);
             order["disputes"] = json!([]);
+            order["shipment"] = json!(null);
             order
         }
+        "Fulfilment" => json!({ "carrier": "DHL", "tracking_number": "JD014600003828" }),
+        "TimelineEntry" => json!({
+            "id": "01a209b7-d001-7000-8000-0000000000ff", "time": TIME, "source": "payment", "kind": "create_intent",
+            "actor": "system", "request_id": "0c0a7f2e-9b1d-4f0c-8a51-0e6f2d9b7c11",
+            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "data": { "outcome": "requires_payment_method", "stripe_object_id": "pi_3AfoxZ", "amount": 2500 },
+        }),
         "RefundRequest" => json!({
             "amount": 1250, "reason": "One was broken.", "restock": [{ "order_item_id": LINE, "quantity": 1 }],
         }),

@@ -60,6 +60,23 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     document
 });
 
+/// Each method of each route, as the metrics name them.
+pub(crate) fn operations() -> Vec<(&'static str, String)> {
+    let (_, api) = routes::router().merge(ops::routes()).merge(document_route()).split_for_parts();
+    let mut operations = Vec::new();
+    for (route, item) in api.paths.paths {
+        let methods = [
+            ("DELETE", item.delete.is_some()),
+            ("GET", item.get.is_some()),
+            ("PATCH", item.patch.is_some()),
+            ("POST", item.post.is_some()),
+            ("PUT", item.put.is_some()),
+        ];
+        operations.extend(methods.into_iter().filter(|(_, has)| *has).map(|(method, _)| (method, route.clone())));
+    }
+    operations
+}
+
 /// The document as text, for people to read.
 pub fn text() -> String {
     format!("{:#}\n", *DOCUMENT)

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    cause,
     extract::RawBody,
     openapi::{Problems, tells},
     problem::{Kind, Problem, kinds},
@@ -26,9 +27,15 @@ const EVENT_LIMIT: usize = 1024 * 1024;
 
 const EVENTS_RECEIVED: &str = "kassa_webhook_events_received_total";
 
-/// Tells what the metric means.
+/// Tells what the metric means, and begins to count.
 pub(crate) fn describe() {
-    metrics::describe_counter!(EVENTS_RECEIVED, "Events that somebody sent, by what became of them.");
+    metrics::describe_counter!(
+        EVENTS_RECEIVED,
+        "Events that somebody sent, by what became of them: stored, duplicate, not_stored, invalid_signature or malformed."
+    );
+    for outcome in ["duplicate", "invalid_signature", "malformed", "not_stored", "stored"] {
+        metrics::counter!(EVENTS_RECEIVED, "outcome" => outcome).increment(0);
+    }
 }
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
@@ -82,7 +89,10 @@ async fn receive(
     let event = webhook::parse(&body).inspect_err(|_| count("malformed"))?;
     let received = webhook::receive(&app.pool, &event).await.inspect_err(|_| count("not_stored"))?;
     count(match received {
-        Received::Stored => "stored",
+        Received::Stored(trace) => {
+            cause::link(trace);
+            "stored"
+        }
         Received::Duplicate => "duplicate",
     });
     Ok(Json(Receipt { received: true }))

@@ -39,6 +39,7 @@ pub(super) fn for_machines(job: &Listed) -> Value {
         "created_at": job.created_at,
         "done_at": job.done_at,
         "request_id": job.request_id,
+        "trace_id": job.trace_id,
         "last_error": job.last_error,
     })
 }

@@ -42,6 +42,9 @@ fn for_people(job: &Listed, attempts: &[Attempt]) -> String {
     if let Some(request) = &job.request_id {
         row("request", request);
     }
+    if let Some(trace) = &job.trace_id {
+        row("trace", trace);
+    }
     for attempt in attempts {
         let error: String = attempt.error.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         row(&format!("attempt {}", attempt.attempt), &format!("{}  {error}", time(attempt.at)));

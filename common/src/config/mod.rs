@@ -3,6 +3,7 @@
 
 mod http;
 mod images;
+mod inspection;
 mod programs;
 mod reader;
 mod values;
@@ -10,6 +11,7 @@ mod variables;
 
 pub use http::{ADDRESS_FACTOR, Http, RateLimits, Tls};
 pub use images::{Images, ObjectStore, S3, Uploads};
+pub use inspection::Inspection;
 pub use programs::{Api, Database, JobLimits, MailTransport, Operator, Reconciliation, Stripe, Worker};
 pub use reader::{Environment, Problems};
 pub use variables::{Program, VARIABLES, Variable, help};

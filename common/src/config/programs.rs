@@ -14,9 +14,9 @@ use super::{
         at_least, database_url, duration, http_url, log_filter, mail_address, mail_transport, parsed, secret, secrets,
         starts_with, strong, switch, text,
     },
-    variables::{API_METRICS_ADDR, WORKER_METRICS_ADDR},
+    variables::{API_METRICS_ADDR, Program, WORKER_METRICS_ADDR},
 };
-use crate::{money::Currency, order::Unfulfillable, prune::Retention, telemetry::LogFormat};
+use crate::{inventory::LowStock, money::Currency, order::Unfulfillable, prune::Retention, telemetry::LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -134,6 +134,8 @@ pub struct Worker {
     pub mail_from: String,
     /// What becomes of money for an order that can't be completed.
     pub unfulfillable: Unfulfillable,
+    /// Who is told of low stock, if anybody.
+    pub low_stock: Option<LowStock>,
     /// Between two comparisons of our books with Stripe's.
     pub reconcile_every: Duration,
     /// How long what has been settled is kept.
@@ -188,12 +190,12 @@ impl Api {
     /// All that is wrong, by name.
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut r = Reader::new(environment);
-        let database = database(&mut r);
+        let database = database(&mut r, Program::Api);
         let currency = r.required("STORE_CURRENCY", parsed);
         let http = Http::read(&mut r);
         let images = Images::read(&mut r);
         let uploads = Uploads::read(&mut r);
-        let metrics_addr = metrics_addr(&mut r, API_METRICS_ADDR);
+        let metrics_addr = r.metrics_addr(API_METRICS_ADDR);
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let access_token_lifetime = r.required("ACCESS_TOKEN_MINUTES", duration(MINUTE));
         let refresh_token_lifetime = r.required("REFRESH_TOKEN_DAYS", duration(DAY));
@@ -237,17 +239,18 @@ impl Worker {
     /// All that is wrong, by name.
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut r = Reader::new(environment);
-        let database = database(&mut r);
+        let database = database(&mut r, Program::Worker);
         let currency = r.required("STORE_CURRENCY", parsed);
         let public_url = r.required("PUBLIC_URL", http_url);
         let images = Images::read(&mut r);
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let store_name = r.required("STORE_NAME", text);
-        let metrics_addr = metrics_addr(&mut r, WORKER_METRICS_ADDR);
+        let metrics_addr = r.metrics_addr(WORKER_METRICS_ADDR);
         let stripe = stripe(&mut r);
         let mail = r.required("MAIL_URL", mail_transport);
         let mail_from = r.required("MAIL_FROM", mail_address);
         let unfulfillable = r.required("UNFULFILLABLE_POLICY", parsed);
+        let low_stock = low_stock(&mut r);
         let reconcile_every = r.required("RECONCILE_MINUTES", duration(MINUTE));
         let retention = retention(&mut r);
         let smtp_timeout = r.required("SMTP_TIMEOUT_SECONDS", duration(SECOND));
@@ -270,6 +273,7 @@ impl Worker {
                 mail: mail?,
                 mail_from: mail_from?,
                 unfulfillable: unfulfillable?,
+                low_stock: low_stock?,
                 reconcile_every: reconcile_every?,
                 retention: retention?,
                 smtp_timeout: smtp_timeout?,
@@ -295,15 +299,15 @@ impl Operator {
     /// All that is wrong, by name.
     pub fn read(environment: &Environment) -> Result<Self, Problems> {
         let mut r = Reader::new(environment);
-        let database = r.required("DATABASE_URL", database_url);
+        let database = r.required("DATABASE_URL", database_url(Program::Operator));
         let currency = r.required("STORE_CURRENCY", parsed);
         let values = (|| Some(Self { database: database?, currency: currency? }))();
         r.finish(values)
     }
 }
 
-fn database(r: &mut Reader<'_>) -> Option<Database> {
-    let options = r.required("DATABASE_URL", database_url);
+fn database(r: &mut Reader<'_>, program: Program) -> Option<Database> {
+    let options = r.required("DATABASE_URL", database_url(program));
     let max_connections = r.required("DATABASE_MAX_CONNECTIONS", at_least(2));
     Some(Database { options: options?, max_connections: max_connections? })
 }
@@ -314,12 +318,22 @@ fn retention(r: &mut Reader<'_>) -> Option<Retention> {
     Some(Retention { jobs: jobs?, events: events? })
 }
 
-fn metrics_addr(r: &mut Reader<'_>, default: &str) -> Option<SocketAddr> {
-    let given = r.optional("METRICS_ADDR", parsed)?;
-    Some(given.unwrap_or_else(|| default.parse().expect("the default is an address")))
+fn low_stock(r: &mut Reader<'_>) -> Option<Option<LowStock>> {
+    let to = r.optional("OPERATOR_EMAIL", mail_address);
+    let threshold = r.required("LOW_STOCK_THRESHOLD", at_least(0));
+    let threshold = threshold?;
+    Some(to?.map(|to| LowStock { to, threshold }))
 }
 
-fn stripe(r: &mut Reader<'_>) -> Option<Stripe> {
+impl Reader<'_> {
+    /// Where metrics and health are; each program has a default of its own.
+    pub(super) fn metrics_addr(&mut self, default: &str) -> Option<SocketAddr> {
+        let given = self.optional("METRICS_ADDR", parsed)?;
+        Some(given.unwrap_or_else(|| default.parse().expect("the default is an address")))
+    }
+}
+
+pub(super) fn stripe(r: &mut Reader<'_>) -> Option<Stripe> {
     let keys = starts_with(&["sk_test_", "sk_live_", "rk_test_", "rk_live_"]);
     let secret_key = r.required("STRIPE_SECRET_KEY", secret(keys));
     let api_base = r.required("STRIPE_API_BASE", http_url);

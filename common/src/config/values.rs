@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::EnvFilter;
 use url::Url;
 
-use super::{MailTransport, Secret};
+use super::{MailTransport, Program, Secret};
 
 pub(super) fn parsed<T: FromStr<Err: Display>>(value: &str) -> Result<T, String> {
     value.parse().map_err(|e| format!("is not valid: {e}"))
@@ -100,13 +100,20 @@ pub(super) fn secret(check: impl Fn(&str) -> Result<(), String>) -> impl FnOnce(
     }
 }
 
-/// The parse error of a URL may quote it, password and all: it isn't passed on.
-pub(super) fn database_url(value: &str) -> Result<PgConnectOptions, String> {
-    let url = Url::parse(value).map_err(|_| "must be a URL such as postgres://user@host/database".to_owned())?;
-    if !matches!(url.scheme(), "postgres" | "postgresql") {
-        return Err("must start with postgres://".into());
+/// The parse error of a URL may quote it, password and all: it isn't passed on. `pg_stat_activity` shows the program's name as
+/// `application_name`, unless the URL has one.
+pub(super) fn database_url(program: Program) -> impl FnOnce(&str) -> Result<PgConnectOptions, String> {
+    move |value| {
+        let url = Url::parse(value).map_err(|_| "must be a URL such as postgres://user@host/database".to_owned())?;
+        if !matches!(url.scheme(), "postgres" | "postgresql") {
+            return Err("must start with postgres://".into());
+        }
+        let options: PgConnectOptions = value.parse().map_err(|_| "is not a usable Postgres URL".to_owned())?;
+        Ok(match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name(program.name()),
+        })
     }
-    value.parse().map_err(|_| "is not a usable Postgres URL".to_owned())
 }
 
 pub(super) fn http_url(value: &str) -> Result<Url, String> {
@@ -185,6 +192,13 @@ mod tests {
     }
 
     #[test]
+    fn a_program_tells_the_database_its_name_unless_the_url_has_one() {
+        let name = |url| database_url(Program::Worker)(url).expect("a URL").get_application_name().map(str::to_owned);
+        assert_eq!(name("postgres://u@h/d").as_deref(), Some("kassa-worker"));
+        assert_eq!(name("postgres://u@h/d?application_name=replica-2").as_deref(), Some("replica-2"));
+    }
+
+    #[test]
     fn networks_and_origins_are_lists_of_nothing_else() {
         let networks = cidrs("10.0.0.0/8, 192.0.2.1,2001:db8::/32").expect("networks");
         assert_eq!(
@@ -223,8 +237,8 @@ mod tests {
     #[test]
     fn a_refusal_does_not_quote_the_value() {
         let told = [
-            database_url("mysql://u:hunter2@h/d").err(),
-            database_url("postgres://u:hunter2@h:port/d").err(),
+            database_url(Program::Api)("mysql://u:hunter2@h/d").err(),
+            database_url(Program::Api)("postgres://u:hunter2@h:port/d").err(),
             http_url("hunter2").err(),
             mail_transport("imap://u:hunter2@h").err(),
             mail_transport("smtp://u:hunter2@h").err(),

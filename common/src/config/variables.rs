@@ -96,6 +96,18 @@ pub const VARIABLES: &[Variable] = &[
         "smtp://host:port, smtps://user:password@host, smtp://user:password@host:587?tls=required, or file:folder",
     ),
     variable("MAIL_FROM", None, WORKER, "sender of mails: shop@example.com or Name <shop@example.com>"),
+    variable(
+        "OPERATOR_EMAIL",
+        None,
+        WORKER,
+        "who is told of low stock: ops@example.com or Name <ops@example.com> [default: none]",
+    ),
+    variable(
+        "LOW_STOCK_THRESHOLD",
+        Some("5"),
+        WORKER,
+        "the stock down to which a sale has to bring a product for that",
+    ),
     variable("SMTP_TIMEOUT_SECONDS", Some("60"), WORKER, "longest wait for one mail"),
     variable(
         "OBJECT_STORE_URL",

@@ -21,6 +21,7 @@ pub use key::{Key, Keys, NotAKey, Written};
 pub use process::{Finished, ToProcess, ready, refuse, to_process};
 pub(crate) use process::{failed, wait_again};
 pub use remove::{RemoveError, gone, remove, to_remove};
-pub use storage::{Object, OpenError, Storage, StorageError, describe_metrics};
+pub(crate) use storage::describe_metrics;
+pub use storage::{Object, OpenError, Storage, StorageError};
 pub use sweep::{SweepError, sweep};
 pub use view::{Image, ImageStatus, ImageView, Links};

@@ -33,9 +33,12 @@ const CALL: Duration = Duration::from_secs(20);
 
 const FAILURES: &str = "kassa_object_store_failures_total";
 
-/// Tells what the metric means.
-pub fn describe_metrics() {
+/// Tells what the metric means, and begins to count.
+pub(crate) fn describe_metrics() {
     metrics::describe_counter!(FAILURES, "Calls to the store of images that failed, by operation.");
+    for operation in ["delete", "get", "put", "read"] {
+        metrics::counter!(FAILURES, "operation" => operation).increment(0);
+    }
 }
 
 /// See the module.

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     actor::Actor,
+    cause,
     id::{OrderItemId, ProductId},
 };
 
@@ -39,24 +40,28 @@ impl Movement {
     }
 }
 
-/// Books `delta` units, in the transaction that changes the product's stock by as many.
+/// Books `delta` units, in the transaction that changes the product's stock by as many; the id of the row.
 pub(crate) async fn record(
     tx: &mut PgConnection,
     product: ProductId,
     delta: i64,
     movement: Movement,
     actor: Actor,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Uuid> {
+    let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor) VALUES ($1, $2, $3, $4, $5, $6)",
-        Uuid::now_v7(),
+        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor, request_id, trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        id,
         product.0,
         delta,
         movement.kind(),
         movement.item().map(|item| item.0),
         actor.to_string(),
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(tx)
     .await
-    .map(|_| ())
+    .map(|_| id)
 }

@@ -4,13 +4,15 @@
 
 mod decrement;
 mod ledger;
+mod low_stock;
 mod reserve;
 mod restock;
 
 pub use decrement::decrement;
 pub(crate) use decrement::sell_held;
 pub(crate) use ledger::{Movement, record};
-pub(crate) use reserve::{Reserved, hold_again, release, released, reserve};
+pub use low_stock::LowStock;
+pub(crate) use reserve::{Reserved, hold_again, holds, release, released, reserve};
 pub use restock::RestockError;
 pub(crate) use restock::{has_come_back, restock};
 

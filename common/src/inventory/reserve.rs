@@ -74,6 +74,16 @@ pub(crate) async fn release(tx: &mut PgConnection, order: OrderId) -> sqlx::Resu
     Ok(())
 }
 
+/// Whether the order still holds a line.
+pub(crate) async fn holds(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM order_items WHERE order_id = $1 AND reservation = 'held') AS "holds!""#,
+        order.0
+    )
+    .fetch_one(tx)
+    .await
+}
+
 /// The lines that the order still holds, in the order in which their products are locked.
 pub(super) async fn held(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<Vec<(OrderItemId, Line)>> {
     let rows = sqlx::query!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use super::payload::Payload;
-use crate::{id::JobId, request_id};
+use crate::{cause, id::JobId};
 
 /// Workers LISTEN here; a notification's payload is the queue's name. One that gets lost costs the time until the next poll.
 pub const CHANNEL: &str = "jobs";
@@ -35,18 +35,19 @@ pub async fn enqueue_in<P: Payload>(
         r#"WITH due AS (
              SELECT now() + make_interval(secs => $4) AS at
            ), enqueued AS (
-             INSERT INTO jobs (id, job_type, job, run_at, due_at, dedupe_key, request_id)
-             SELECT $1, $2, $3, due.at, due.at, $5, $6 FROM due
+             INSERT INTO jobs (id, job_type, job, run_at, due_at, dedupe_key, request_id, trace)
+             SELECT $1, $2, $3, due.at, due.at, $5, $6, $7 FROM due
              ON CONFLICT (job_type, dedupe_key) WHERE done_at IS NULL DO NOTHING
              RETURNING id
            )
-           SELECT enqueued.id AS "id: JobId" FROM enqueued, pg_notify($7, $2)"#,
+           SELECT enqueued.id AS "id: JobId" FROM enqueued, pg_notify($8, $2)"#,
         JobId::new() as JobId,
         P::QUEUE.name(),
         payload_json,
         after.as_secs_f64(),
         payload.dedupe_key(),
-        request_id::current(),
+        cause::request_id(),
+        cause::trace_or_new().to_string(),
         CHANNEL,
     )
     .fetch_optional(conn)

@@ -116,6 +116,8 @@ pub struct Listed {
     pub done_at: Option<DateTime<Utc>>,
     /// The request that it follows from.
     pub request_id: Option<String>,
+    /// The trace that it is part of.
+    pub trace_id: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
 }
@@ -131,7 +133,7 @@ pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<
     });
     let rows = sqlx::query!(
         r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
-                  request_id, last_error
+                  request_id, split_part(trace, '-', 2) AS trace_id, last_error
            FROM jobs
            WHERE ($1::text IS NULL OR status = $1)
              AND ($2::boolean IS NULL OR (failures > 0 OR crashes > 0) = $2)
@@ -158,6 +160,7 @@ pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<
             created_at: row.created_at,
             done_at: row.done_at,
             request_id: row.request_id,
+            trace_id: row.trace_id,
             last_error: row.last_error,
         })
         .collect())
@@ -181,7 +184,7 @@ pub struct Attempt {
 pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<(Listed, Vec<Attempt>)>> {
     let row = sqlx::query!(
         r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
-                  request_id, last_error, errors
+                  request_id, split_part(trace, '-', 2) AS trace_id, last_error, errors
            FROM jobs WHERE id = $1"#,
         id.0
     )
@@ -200,6 +203,7 @@ pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<(Li
             created_at: row.created_at,
             done_at: row.done_at,
             request_id: row.request_id,
+            trace_id: row.trace_id,
             last_error: row.last_error,
         };
         (job, Vec::<Attempt>::deserialize(row.errors).unwrap_or_default()) // `append_job_error` wrote them

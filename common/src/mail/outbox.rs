@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{Kind, Outgoing};
 use crate::{
-    db,
-    id::{EmailId, PasswordResetId, UserId},
+    cause, db,
+    id::{EmailId, PasswordResetId, RefundId, UserId},
     jobs::{self, CompleteError, Lease, SendEmail},
     order::Order,
 };
@@ -26,16 +26,33 @@ pub(crate) async fn enqueue_password_reset(
     write(tx, Kind::PasswordReset, reset.0, user).await
 }
 
+/// Tells a shopper of money that was given back, in the transaction that learns of it.
+pub(crate) async fn enqueue_refunded(tx: &mut PgConnection, refund: RefundId, user: UserId) -> sqlx::Result<()> {
+    write(tx, Kind::Refunded, refund.0, user).await
+}
+
+/// Tells an operator of a sale that has left little in stock, in the transaction that books it; `movement` is its row in the ledger.
+pub(crate) async fn enqueue_low_stock(tx: &mut PgConnection, movement: Uuid, to: &str) -> sqlx::Result<()> {
+    write_to(tx, Kind::LowStock, movement, to).await
+}
+
 async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, user: UserId) -> sqlx::Result<()> {
+    let to = sqlx::query_scalar!(r#"SELECT email::text AS "email!" FROM users WHERE id = $1"#, user.0);
+    let to = to.fetch_one(&mut *tx).await?;
+    write_to(tx, kind, object, &to).await
+}
+
+async fn write_to(tx: &mut PgConnection, kind: Kind, object: Uuid, to: &str) -> sqlx::Result<()> {
     let id = EmailId::new();
     let written = sqlx::query!(
-        r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key)
-           SELECT $1, $2::text, $3, email, $2::text || ':' || $3::uuid FROM users WHERE id = $4
-           ON CONFLICT (dedupe_key) DO NOTHING"#,
+        r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key, request_id, trace_id)
+           VALUES ($1, $2::text, $3, $4, $2::text || ':' || $3::uuid, $5, $6) ON CONFLICT (dedupe_key) DO NOTHING"#,
         id.0,
         kind.name(),
         object,
-        user.0,
+        to,
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(&mut *tx)
     .await?;

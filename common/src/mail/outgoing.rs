@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::Kind;
 use crate::{
     actor::Actor,
-    id::{EmailId, OrderId, PasswordResetId},
+    id::{EmailId, OrderId, PasswordResetId, ProductId},
     money::Money,
     order::{Status, timeline},
 };
@@ -32,8 +32,14 @@ pub struct Outgoing {
 pub enum About {
     /// An order.
     Order(OrderFacts),
+    /// Money of an order's that was given back.
+    Refund(OrderFacts, RefundFacts),
+    /// What was sent of an order.
+    Shipment(OrderFacts, ShipmentFacts),
     /// A link that resets a password.
     PasswordReset(ResetFacts),
+    /// A product of which little is left.
+    Stock(StockFacts),
 }
 
 /// What a mail may tell of an order.
@@ -55,6 +61,45 @@ pub struct OrderFacts {
     pub lines: Vec<(String, i32, Money)>,
 }
 
+/// What a mail tells of a refund.
+#[derive(Clone, Debug)]
+pub struct RefundFacts {
+    /// How much it was, in minor units.
+    pub amount: Money,
+    /// Lower-case ISO 4217 code: that of the payment, which may be another than the order's.
+    pub currency: String,
+    /// What the order has given back in all.
+    pub refunded_total: Money,
+    /// Whether it gave back a second payment of one order.
+    pub of_duplicate: bool,
+    /// Whether the money is still with the shopper.
+    pub has_succeeded: bool,
+}
+
+/// What a mail tells of a shipment.
+#[derive(Clone, Debug, Default)]
+pub struct ShipmentFacts {
+    /// Who brings it.
+    pub carrier: Option<String>,
+    /// Under which number the carrier knows it.
+    pub tracking_number: Option<String>,
+}
+
+/// What a mail tells of a product, as it is now.
+#[derive(Clone, Debug)]
+pub struct StockFacts {
+    /// The product.
+    pub id: ProductId,
+    /// What it is called.
+    pub name: String,
+    /// How many there are.
+    pub stock: i64,
+    /// How many of these are promised to nobody.
+    pub available: i64,
+    /// Whether it is still for sale.
+    pub is_for_sale: bool,
+}
+
 /// What a mail tells of a password reset. Its token is made when the mail is rendered.
 #[derive(Clone, Debug)]
 pub struct ResetFacts {
@@ -66,84 +111,33 @@ pub struct ResetFacts {
     pub is_open: bool,
 }
 
+impl About {
+    /// The order that it is about, if it is about one.
+    pub(super) fn order(&self) -> Option<&OrderFacts> {
+        match self {
+            Self::Order(order) | Self::Refund(order, _) | Self::Shipment(order, _) => Some(order),
+            Self::PasswordReset(_) | Self::Stock(_) => None,
+        }
+    }
+}
+
 impl Outgoing {
-    /// Whether it is no longer true: a shopper who has paid since must not be asked to pay again, and a link that is spent is of use
-    /// to nobody.
+    /// Whether it is no longer true, or of use to nobody: a shopper who has paid since must not be asked to pay again, nor told of money
+    /// that came back to the shop; a link may be spent; of what isn't for sale any more, little is enough.
     pub fn is_moot(&self) -> bool {
         match &self.about {
             About::Order(order) => self.kind == Kind::PaymentFailed && order.status != Status::PaymentFailed,
+            About::Refund(_, refund) => !refund.has_succeeded,
+            About::Shipment(..) => false,
             About::PasswordReset(reset) => !reset.is_open,
+            About::Stock(stock) => !stock.is_for_sale,
         }
     }
 
     /// Writes what became of it to the timeline of its order, if it is about one.
     pub(super) async fn record(&self, tx: &mut PgConnection, event: &str) -> sqlx::Result<()> {
-        let About::Order(order) = &self.about else { return Ok(()) };
+        let Some(order) = self.about.order() else { return Ok(()) };
         let data = json!({ "kind": self.kind.name(), "email_id": self.id });
         timeline::record(tx, order.id, event, Actor::System, data).await
     }
-}
-
-/// A mail that still has to be sent.
-///
-/// # Errors
-/// The database's.
-pub async fn load(pool: &PgPool, id: EmailId) -> sqlx::Result<Option<Outgoing>> {
-    let row = sqlx::query!(
-        r#"SELECT kind AS "kind: Kind", object_id, "to" FROM emails WHERE id = $1 AND status = 'pending'"#,
-        id.0
-    )
-    .fetch_optional(pool)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let (name, about) = match row.kind {
-        Kind::OrderConfirmed | Kind::PaymentFailed | Kind::OrderCanceled => order(pool, OrderId(row.object_id)).await?,
-        Kind::PasswordReset => password_reset(pool, PasswordResetId(row.object_id)).await?,
-    };
-    Ok(Some(Outgoing { id, kind: row.kind, to: row.to, name, about }))
-}
-
-async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, About)> {
-    let row = sqlx::query!(
-        r#"SELECT u.name, o.number, o.status AS "status: Status", o.total AS "total: Money", o.expires_at,
-                  (SELECT last_error_message FROM payment_intents p
-                   WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because
-           FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
-        id.0
-    )
-    .fetch_one(pool)
-    .await?;
-    let lines = sqlx::query!(
-        "SELECT name_snapshot, quantity, price_snapshot FROM order_items WHERE order_id = $1 ORDER BY id",
-        id.0
-    )
-    .fetch_all(pool)
-    .await?;
-    let facts = OrderFacts {
-        id,
-        number: row.number,
-        status: row.status,
-        total: row.total,
-        expires_at: row.expires_at,
-        declined_because: row.declined_because,
-        lines: lines
-            .into_iter()
-            .map(|l| (l.name_snapshot, l.quantity, Money(l.price_snapshot * i64::from(l.quantity))))
-            .collect(),
-    };
-    Ok((row.name, About::Order(facts)))
-}
-
-async fn password_reset(pool: &PgPool, id: PasswordResetId) -> sqlx::Result<(Option<String>, About)> {
-    let row = sqlx::query!(
-        r#"SELECT u.name, r.expires_at, (r.used_at IS NULL AND r.expires_at > now()) AS "is_open!"
-           FROM password_resets r JOIN users u ON u.id = r.user_id WHERE r.id = $1"#,
-        id.0
-    )
-    .fetch_optional(pool)
-    .await?;
-    // It goes with its user, and when it has been over for a while.
-    let (name, expires_at, is_open) =
-        row.map_or((None, DateTime::UNIX_EPOCH, false), |row| (row.name, row.expires_at, row.is_open));
-    Ok((name, About::PasswordReset(ResetFacts { id, expires_at, is_open })))
 }

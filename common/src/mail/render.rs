@@ -5,8 +5,15 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use minijinja::{Environment, Value, context};
 
-use super::{About, Kind, OrderFacts, Outgoing, ResetFacts};
-use crate::{account::ResetTokens, money::Currency};
+use super::{
+    About, Kind, OrderFacts, Outgoing, RefundFacts, ResetFacts, ShipmentFacts, StockFacts,
+    plain::{LONGEST, line},
+};
+use crate::{
+    account::ResetTokens,
+    money::{Currency, Money},
+    order::Status,
+};
 
 /// Who sends.
 #[derive(Clone, Debug)]
@@ -46,6 +53,12 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("payment_failed.html", include_str!("templates/payment_failed.html")),
         ("order_canceled.txt", include_str!("templates/order_canceled.txt")),
         ("order_canceled.html", include_str!("templates/order_canceled.html")),
+        ("refunded.txt", include_str!("templates/refunded.txt")),
+        ("refunded.html", include_str!("templates/refunded.html")),
+        ("shipped.txt", include_str!("templates/shipped.txt")),
+        ("shipped.html", include_str!("templates/shipped.html")),
+        ("low_stock.txt", include_str!("templates/low_stock.txt")),
+        ("low_stock.html", include_str!("templates/low_stock.html")),
         ("password_reset.txt", include_str!("templates/password_reset.txt")),
         ("password_reset.html", include_str!("templates/password_reset.html")),
     ] {
@@ -62,9 +75,12 @@ pub fn render(mail: &Outgoing, sender: &Sender) -> Result<Rendered, minijinja::E
     let subject = subject(mail, &sender.store_name);
     let specific = match &mail.about {
         About::Order(order) => of_order(order, sender),
+        About::Refund(order, refund) => of_refund(order, refund, sender),
+        About::Shipment(order, shipment) => of_shipment(order, shipment, sender),
+        About::Stock(stock) => of_stock(stock, sender),
         About::PasswordReset(reset) => of_reset(reset, sender),
     };
-    let values = context! { store => sender.store_name, name => mail.name, ..specific };
+    let values = context! { store => sender.store_name, name => mail.name.as_deref().map(plain), ..specific };
     let kind = mail.kind.name();
     Ok(Rendered {
         subject,
@@ -77,7 +93,9 @@ fn of_order(order: &OrderFacts, sender: &Sender) -> Value {
     let lines: Vec<_> = order
         .lines
         .iter()
-        .map(|(name, quantity, total)| context! { name, quantity, total => sender.currency.show(*total) })
+        .map(
+            |(name, quantity, total)| context! { name => plain(name), quantity, total => sender.currency.show(*total) },
+        )
         .collect();
     context! {
         url => format!("{}/orders/{}", sender.public_url, order.id),
@@ -85,7 +103,43 @@ fn of_order(order: &OrderFacts, sender: &Sender) -> Value {
         lines,
         total => sender.currency.show(order.total),
         expires_at => minute(order.expires_at),
-        declined_because => order.declined_because,
+        declined_because => order.declined_because.as_deref().map(plain),
+    }
+}
+
+fn of_refund(order: &OrderFacts, refund: &RefundFacts, sender: &Sender) -> Value {
+    let in_all = (refund.refunded_total > refund.amount).then(|| show(refund.refunded_total, &refund.currency));
+    context! {
+        amount => show(refund.amount, &refund.currency),
+        of_duplicate => refund.of_duplicate,
+        is_whole => order.status == Status::Refunded && in_all.is_none(),
+        in_all,
+        ..of_order(order, sender)
+    }
+}
+
+/// A payment may have come in a currency that no shop can be run in: its amount stands in whatever is its smallest unit then.
+fn show(amount: Money, currency: &str) -> String {
+    currency.parse().map_or_else(
+        |_| format!("{} {}", amount.0, currency.to_uppercase()),
+        |currency: Currency| currency.show(amount),
+    )
+}
+
+fn of_shipment(order: &OrderFacts, shipment: &ShipmentFacts, sender: &Sender) -> Value {
+    context! {
+        carrier => shipment.carrier.as_deref().map(plain),
+        tracking_number => shipment.tracking_number.as_deref().map(plain),
+        ..of_order(order, sender)
+    }
+}
+
+fn of_stock(stock: &StockFacts, sender: &Sender) -> Value {
+    context! {
+        url => format!("{}/products/{}", sender.public_url, stock.id),
+        product => plain(&stock.name),
+        stock => stock.stock,
+        available => stock.available,
     }
 }
 
@@ -101,103 +155,28 @@ fn minute(moment: DateTime<Utc>) -> String {
     moment.format("%-d %B %Y, %H:%M UTC").to_string()
 }
 
+/// Longest name in a subject, in characters.
+const LONGEST_IN_SUBJECT: usize = 60;
+
+fn plain(text: &str) -> String {
+    line(text, LONGEST)
+}
+
 fn subject(mail: &Outgoing, store: &str) -> String {
-    let number = match &mail.about {
-        About::Order(order) => order.number.to_string(),
-        About::PasswordReset(_) => String::new(),
-    };
-    match mail.kind {
-        Kind::OrderConfirmed => format!("{store}: your order {number} is confirmed"),
-        Kind::PaymentFailed => format!("{store}: the payment for your order {number} did not go through"),
-        Kind::OrderCanceled => format!("{store}: your order {number} was canceled"),
-        Kind::PasswordReset => format!("{store}: choose a new password"),
+    let number = mail.about.order().map_or(0, |order| order.number);
+    match (mail.kind, &mail.about) {
+        (Kind::OrderConfirmed, _) => format!("{store}: your order {number} is confirmed"),
+        (Kind::PaymentFailed, _) => format!("{store}: the payment for your order {number} did not go through"),
+        (Kind::OrderCanceled, _) => format!("{store}: your order {number} was canceled"),
+        (Kind::Refunded, _) => format!("{store}: money for your order {number} is on its way back to you"),
+        (Kind::Shipped, _) => format!("{store}: your order {number} is on its way"),
+        (Kind::LowStock, About::Stock(stock)) => {
+            format!("{store}: {} left of {}", stock.stock, line(&stock.name, LONGEST_IN_SUBJECT))
+        }
+        (Kind::LowStock, _) => format!("{store}: low stock"),
+        (Kind::PasswordReset, _) => format!("{store}: choose a new password"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::TimeZone as _;
-
-    use super::*;
-    use crate::{
-        config::Secret,
-        id::{EmailId, OrderId, PasswordResetId},
-        money::Money,
-        order::Status,
-    };
-
-    fn sender(currency: &str) -> Sender {
-        Sender {
-            store_name: "Kassa".into(),
-            public_url: "https://shop.example".into(),
-            currency: currency.parse().expect("a currency"),
-            resets: ResetTokens::new(&[Secret::new("0123456789abcdef0123456789abcdef")]),
-        }
-    }
-
-    fn moment() -> DateTime<Utc> {
-        Utc.with_ymd_and_hms(2026, 3, 1, 12, 30, 0).single().expect("a moment")
-    }
-
-    fn mail(kind: Kind, about: About) -> Outgoing {
-        let name = Some("<script>alert(1)</script>".into());
-        Outgoing { id: EmailId::new(), kind, to: "ada@example.com".into(), name, about }
-    }
-
-    fn order() -> About {
-        About::Order(OrderFacts {
-            id: OrderId::new(),
-            number: 1001,
-            status: Status::AwaitingPayment,
-            total: Money(2598),
-            expires_at: moment(),
-            declined_because: Some("Your card has insufficient funds.".into()),
-            lines: vec![("Tea & <b>biscuits</b>".into(), 2, Money(2598))],
-        })
-    }
-
-    /// A name from outside is text, and no markup.
-    #[track_caller]
-    fn check_greeting(rendered: &Rendered) {
-        assert!(!rendered.html.contains("<script>"), "{}", rendered.html);
-        assert!(rendered.text.starts_with("Hello <script>alert(1)</script>,"), "{}", rendered.text);
-    }
-
-    #[test]
-    fn each_kind_about_an_order_tells_number_lines_and_total_and_escapes_names_in_html() {
-        for kind in [Kind::OrderConfirmed, Kind::PaymentFailed, Kind::OrderCanceled] {
-            let rendered = render(&mail(kind, order()), &sender("usd")).expect("renders");
-            assert!(rendered.subject.contains("1001"), "{}", rendered.subject);
-            for body in [&rendered.text, &rendered.html] {
-                assert!(body.contains("1001") && body.contains("25.98 USD"), "{kind:?}: {body}");
-            }
-            assert!(rendered.text.contains("2 × Tea & <b>biscuits</b>"), "{}", rendered.text);
-            assert!(rendered.html.contains("Tea &amp; &lt;b&gt;biscuits"), "{}", rendered.html);
-            assert!(!rendered.html.contains("<b>biscuits"), "{}", rendered.html);
-            check_greeting(&rendered);
-        }
-    }
-
-    #[test]
-    fn a_password_reset_has_a_link_that_its_token_is_in_and_says_until_when() {
-        let (sender, id) = (sender("usd"), PasswordResetId::new());
-        let about = About::PasswordReset(ResetFacts { id, expires_at: moment(), is_open: true });
-        let rendered = render(&mail(Kind::PasswordReset, about), &sender).expect("renders");
-        let token = sender.resets.issue(id);
-        assert!(rendered.text.contains(&format!("\nhttps://shop.example/reset-password?token={token}\n")));
-        assert!(rendered.html.contains(&format!("?token={token}\">")), "{}", rendered.html);
-        for body in [&rendered.text, &rendered.html] {
-            assert!(body.contains("1 March 2026, 12:30 UTC"), "{body}");
-        }
-        assert!(!rendered.subject.contains(&token));
-        check_greeting(&rendered);
-    }
-
-    #[test]
-    fn a_shopper_without_a_name_is_greeted_all_the_same() {
-        let mail = Outgoing { name: None, ..mail(Kind::OrderConfirmed, order()) };
-        let rendered = render(&mail, &sender("jpy")).expect("renders");
-        assert!(rendered.text.starts_with("Hello,"), "{}", rendered.text);
-        assert!(rendered.text.contains("2598 JPY"), "{}", rendered.text);
-    }
-}
+mod tests;

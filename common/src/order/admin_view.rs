@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
-use super::{CancelReason, OrderView, view::view_by};
+use super::{CancelReason, OrderView, view::views_of};
 use crate::{
     db,
     id::{DisputeId, OrderId, RefundId, UserId},
@@ -30,6 +31,8 @@ pub struct AdminOrderView {
     pub refunds: Vec<RefundView>,
     /// Its disputes, the oldest first.
     pub disputes: Vec<DisputeView>,
+    /// What was sent, once the order was fulfilled.
+    pub shipment: Option<ShipmentView>,
 }
 
 /// Whose order it is.
@@ -89,49 +92,107 @@ pub struct DisputeView {
     pub updated_at: DateTime<Utc>,
 }
 
+/// What was sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Shipment)]
+pub struct ShipmentView {
+    /// Who brings it.
+    pub carrier: Option<String>,
+    /// Under which number the carrier knows it.
+    pub tracking_number: Option<String>,
+    /// When it was booked.
+    pub created_at: DateTime<Utc>,
+}
+
 /// One order, whoever's it is, as it was at one moment with all that belongs to it. `key` is the publishable one.
 ///
 /// # Errors
 /// The database's.
 pub async fn admin_view(pool: &PgPool, id: OrderId, key: &str) -> sqlx::Result<Option<AdminOrderView>> {
     let mut tx = db::begin_snapshot(pool).await?;
-    let Some(row) = sqlx::query!(
+    Ok(admin_views(&mut tx, &[id.0], key).await?.pop())
+}
+
+/// These orders, the newest first, in the caller's snapshot.
+pub(super) async fn admin_views(tx: &mut PgConnection, ids: &[Uuid], key: &str) -> sqlx::Result<Vec<AdminOrderView>> {
+    let mut orders = views_of(tx, ids, key).await?.into_iter();
+    let rows = sqlx::query!(
         r#"SELECT u.id AS "user_id: UserId", u.email::text AS "email!", u.name, o.review_reason,
-                  o.cancel_reason AS "cancel_reason: CancelReason"
-           FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
-        id.0
-    )
-    .fetch_optional(&mut *tx)
-    .await?
-    else {
-        return Ok(None);
-    };
-    let Some(mut order) = view_by(&mut tx, row.user_id, id, key).await? else { return Ok(None) };
-    order.payment.client_secret = None;
-    let refunds = sqlx::query_as!(
-        RefundView,
-        r#"SELECT id AS "id: RefundId", amount AS "amount: Money", reason, status AS "status: RefundStatus",
-                  origin AS "origin: RefundOrigin", stripe_refund_id, failure_reason, outcome_unknown, created_at, updated_at
-           FROM refunds WHERE order_id = $1 ORDER BY id"#,
-        id.0
+                  o.cancel_reason AS "cancel_reason: CancelReason", s.carrier AS "carrier?",
+                  s.tracking_number AS "tracking_number?", s.created_at AS "shipped_at?"
+           FROM orders o JOIN users u ON u.id = o.user_id LEFT JOIN shipments s ON s.order_id = o.id
+           WHERE o.id = ANY($1) ORDER BY o.id DESC"#,
+        ids
     )
     .fetch_all(&mut *tx)
     .await?;
-    let disputes = sqlx::query_as!(
-        DisputeView,
-        r#"SELECT id AS "id: DisputeId", stripe_dispute_id, amount AS "amount: Money", reason,
+    let (mut refunds, mut disputes) = (refunds(tx, ids).await?, disputes(tx, ids).await?);
+    let views = rows.into_iter().filter_map(|row| {
+        let mut order = orders.next()?;
+        order.payment.client_secret = None;
+        let shipped =
+            |created_at| ShipmentView { carrier: row.carrier, tracking_number: row.tracking_number, created_at };
+        Some(AdminOrderView {
+            user: Shopper { id: row.user_id, email: row.email, name: row.name },
+            review_reason: row.review_reason,
+            cancel_reason: row.cancel_reason,
+            refunds: refunds.extract_if(.., |(of, _)| *of == order.id).map(|(_, refund)| refund).collect(),
+            disputes: disputes.extract_if(.., |(of, _)| *of == order.id).map(|(_, dispute)| dispute).collect(),
+            shipment: row.shipped_at.map(shipped),
+            order,
+        })
+    });
+    Ok(views.collect())
+}
+
+async fn refunds(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(OrderId, RefundView)>> {
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: RefundId", order_id AS "order_id: OrderId", amount AS "amount: Money", reason,
+                  status AS "status: RefundStatus", origin AS "origin: RefundOrigin", stripe_refund_id, failure_reason,
+                  outcome_unknown, created_at, updated_at
+           FROM refunds WHERE order_id = ANY($1) ORDER BY id"#,
+        orders
+    )
+    .fetch_all(tx)
+    .await?;
+    let views = rows.into_iter().map(|row| {
+        let refund = RefundView {
+            id: row.id,
+            amount: row.amount,
+            reason: row.reason,
+            status: row.status,
+            origin: row.origin,
+            stripe_refund_id: row.stripe_refund_id,
+            failure_reason: row.failure_reason,
+            outcome_unknown: row.outcome_unknown,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        (row.order_id, refund)
+    });
+    Ok(views.collect())
+}
+
+async fn disputes(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(OrderId, DisputeView)>> {
+    let rows = sqlx::query!(
+        r#"SELECT id AS "id: DisputeId", order_id AS "order_id: OrderId", stripe_dispute_id, amount AS "amount: Money", reason,
                   status AS "status: DisputeStatus", created_at, updated_at
-           FROM disputes WHERE order_id = $1 ORDER BY id"#,
-        id.0
+           FROM disputes WHERE order_id = ANY($1) ORDER BY id"#,
+        orders
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    Ok(Some(AdminOrderView {
-        order,
-        user: Shopper { id: row.user_id, email: row.email, name: row.name },
-        review_reason: row.review_reason,
-        cancel_reason: row.cancel_reason,
-        refunds,
-        disputes,
-    }))
+    let views = rows.into_iter().map(|row| {
+        let dispute = DisputeView {
+            id: row.id,
+            stripe_dispute_id: row.stripe_dispute_id,
+            amount: row.amount,
+            reason: row.reason,
+            status: row.status,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        (row.order_id, dispute)
+    });
+    Ok(views.collect())
 }

@@ -12,7 +12,7 @@ use crate::{
 /// Books what Stripe says of a dispute.
 pub(super) async fn book_dispute(
     tx: &mut PgConnection,
-    order: Order,
+    mut order: Order,
     report: &DisputeReport,
     source: Source<'_>,
 ) -> sqlx::Result<Booked> {
@@ -40,6 +40,7 @@ pub(super) async fn book_dispute(
         }
         let data = json!({ "dispute": report.stripe_id, "amount": report.amount, "reason": report.reason });
         timeline::record(tx, id, &format!("dispute.{}", report.status.name()), Actor::Stripe, data).await?;
+        order.disputes.push(report.status);
         store::announce(tx, id).await?;
     }
     Ok(Booked::Order(order))

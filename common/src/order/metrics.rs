@@ -3,21 +3,63 @@
 use metrics::{counter, describe_counter};
 
 use super::{Order, Status};
+use crate::{
+    money::{Currency, Money},
+    payment::{DisputeStatus, RefundOrigin, RefundStatus},
+};
 
 const PLACED: &str = "kassa_orders_placed_total";
 const TRANSITIONS: &str = "kassa_order_transitions_total";
 const PAID: &str = "kassa_orders_paid_total";
 const REVENUE: &str = "kassa_revenue_minor_units_total";
+const REFUNDS: &str = "kassa_refunds_total";
+const REFUNDED: &str = "kassa_refunded_minor_units_total";
+const DISPUTES: &str = "kassa_disputes_total";
 
-/// Tells what the metrics mean.
-pub fn describe_metrics() {
+/// Where an order can be that goes to review.
+const BEFORE_REVIEW: [Status; 7] = [
+    Status::Pending,
+    Status::AwaitingPayment,
+    Status::Processing,
+    Status::PaymentFailed,
+    Status::Canceling,
+    Status::Canceled,
+    Status::Refunded,
+];
+
+/// Tells what the metrics mean, and begins to count what somebody is woken for.
+pub(crate) fn describe_metrics(currency: Currency) {
     describe_counter!(PLACED, "Orders placed.");
     describe_counter!(
         TRANSITIONS,
         "Changes of an order's status, by the one that it left and the one that it entered."
     );
     describe_counter!(PAID, "Orders paid, by currency.");
-    describe_counter!(REVENUE, "Totals of the orders paid, in minor units, by currency.");
+    describe_counter!(
+        REVENUE,
+        "Totals of the orders paid, in minor units, by currency. What was refunded is counted apart."
+    );
+    describe_counter!(
+        REFUNDS,
+        "What Stripe told of refunds, by status and by who had asked: operator, policy, duplicate or stripe."
+    );
+    describe_counter!(REFUNDED, "Money of the refunds that succeeded, in minor units, by currency.");
+    describe_counter!(DISPUTES, "What Stripe told of disputes, by status: warning, open, won or lost.");
+    counter!(PLACED).increment(0);
+    for from in BEFORE_REVIEW {
+        counter!(TRANSITIONS, "from" => from.name(), "to" => Status::PaymentReview.name()).increment(0);
+    }
+    for origin in [RefundOrigin::Operator, RefundOrigin::Policy, RefundOrigin::Duplicate, RefundOrigin::Stripe] {
+        for status in [RefundStatus::Succeeded, RefundStatus::Failed] {
+            counter!(REFUNDS, "origin" => origin.name(), "status" => status.name()).increment(0);
+        }
+    }
+    for status in [DisputeStatus::Warning, DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost] {
+        counter!(DISPUTES, "status" => status.name()).increment(0);
+    }
+    for money in [PAID, REVENUE, REFUNDED] {
+        counter!(money, "currency" => currency.code().to_owned()).increment(0);
+    }
 }
 
 pub(super) fn placed() {
@@ -30,8 +72,20 @@ pub(super) fn moved(order: &Order) {
         counter!(TRANSITIONS, "from" => from.name(), "to" => to.name()).increment(1);
         if *to == Status::Paid {
             counter!(PAID, "currency" => order.currency.clone()).increment(1);
-            let minor_units = u64::try_from(order.total.0).unwrap_or_default();
-            counter!(REVENUE, "currency" => order.currency.clone()).increment(minor_units);
+            counter!(REVENUE, "currency" => order.currency.clone()).increment(minor_units(order.total));
         }
     }
+    for (origin, status, amount) in &order.refunds {
+        counter!(REFUNDS, "origin" => origin.name(), "status" => status.name()).increment(1);
+        if *status == RefundStatus::Succeeded {
+            counter!(REFUNDED, "currency" => order.currency.clone()).increment(minor_units(*amount));
+        }
+    }
+    for status in &order.disputes {
+        counter!(DISPUTES, "status" => status.name()).increment(1);
+    }
+}
+
+fn minor_units(amount: Money) -> u64 {
+    u64::try_from(amount.0).unwrap_or_default()
 }

@@ -9,10 +9,12 @@ mod advance;
 mod apply;
 mod cancel;
 mod dispute;
+mod fulfil;
 mod intent;
 mod metrics;
 mod place;
 mod refund;
+mod search;
 mod shortfall;
 mod status;
 mod store;
@@ -25,15 +27,17 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use accept::{AcceptError, accept};
-pub use admin_view::{AdminOrderView, DisputeView, RefundView, Shopper, admin_view};
+pub use admin_view::{AdminOrderView, DisputeView, RefundView, ShipmentView, Shopper, admin_view};
 pub use apply::{Applied, News, Payment, Source, apply};
 pub(crate) use apply::{Booked, book};
-pub use cancel::{CancelError, Expiry, cancel, expire};
+pub use cancel::{CancelError, Expiry, cancel, cancel_as_operator, expire};
+pub use fulfil::{Fulfil, FulfilError, Fulfilled, NotAShippingLabel, ShippingLabel, fulfil};
 pub use intent::refuse;
-pub use metrics::describe_metrics;
+pub(crate) use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
+pub use search::{OrderFilter, OrderQuery, id_of, search};
 pub use shortfall::Shortfall;
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::{commit, lock};
@@ -43,6 +47,7 @@ pub use view::{LastError, OrderItemView, OrderView, PaymentView, list, moved, vi
 use crate::{
     id::{OrderId, UserId},
     money::Money,
+    payment::{DisputeStatus, RefundOrigin, RefundStatus},
 };
 
 /// The channel on which the database tells that an order has changed; the payload is its id.
@@ -69,6 +74,10 @@ pub struct Order {
     pub cancel_reason: Option<CancelReason>,
     /// From where to where it moved in this transaction.
     moves: Vec<(Status, Status)>,
+    /// What became of disputes over it in this transaction.
+    disputes: Vec<DisputeStatus>,
+    /// What became of refunds of it in this transaction.
+    refunds: Vec<(RefundOrigin, RefundStatus, Money)>,
 }
 
 /// Why an order was canceled.

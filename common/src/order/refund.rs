@@ -6,13 +6,15 @@ use sqlx::{PgConnection, PgPool};
 use super::{Applied, Booked, Event, Order, Source, Status, advance::advance, store, timeline};
 use crate::{
     actor::Actor,
+    audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError, retrying},
     id::{OrderId, OrderItemId, PaymentIntentId, RefundId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
     inventory::{self, RestockError},
     jobs::{CompleteError, Lease},
+    mail,
     money::Money,
-    payment::{self, LogEntry, RefundOrigin, RefundReport, StoredRefund},
+    payment::{self, LogEntry, RefundOrigin, RefundReport, RefundStatus, StoredRefund},
 };
 
 /// What an administrator asks for.
@@ -120,7 +122,10 @@ async fn request_once(pool: &PgPool, request: &RequestRefund) -> Result<RefundRe
             .ok_or(sqlx::Error::RowNotFound)?; // only those that nobody asked for are asked for once
     let units: i64 = request.restock.iter().map(|r| i64::from(r.quantity)).sum();
     let data = json!({ "refund_id": refund, "amount": amount, "reason": request.reason, "restocked": units });
-    timeline::record(&mut tx, order.id, "refund.requested", actor, data).await?;
+    timeline::record(&mut tx, order.id, "refund.requested", actor, data.clone()).await?;
+    let act =
+        Act { action: Action::OrderRefundRequested, object: Object::Order(order.id), before: None, after: Some(data) };
+    audit::record(&mut tx, actor, act).await?;
     request.key.keep(&mut tx, request.admin, refund.0).await?;
     store::announce(&mut tx, order.id).await?;
     store::commit(tx, &order).await?;
@@ -176,6 +181,10 @@ pub(super) async fn book_refund(
         let data = json!({ "refund_id": refund.id, "amount": report.amount, "origin": refund.origin,
                            "reason": report.failure_reason });
         timeline::record(tx, id, &format!("refund.{}", report.status.name()), Actor::Stripe, data).await?;
+        if report.status == RefundStatus::Succeeded {
+            mail::enqueue_refunded(tx, refund.id, order.user_id).await?;
+        }
+        order.refunds.push((refund.origin, report.status, report.amount));
         if report.status.is_off() {
             came_to_nothing(tx, &mut order, &refund).await?;
         }

@@ -29,6 +29,8 @@ pub(crate) async fn lock(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<Opt
         expires_at: row.expires_at,
         cancel_reason: row.cancel_reason,
         moves: vec![],
+        disputes: vec![],
+        refunds: vec![],
     }))
 }
 

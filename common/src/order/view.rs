@@ -88,18 +88,9 @@ pub struct LastError {
 /// # Errors
 /// The database's.
 pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
-    view_by(&mut *pool.acquire().await?, user, id, key).await
-}
-
-/// The body of [`view`], for callers with a connection of their own.
-pub(super) async fn view_by(
-    conn: &mut PgConnection,
-    user: UserId,
-    id: OrderId,
-    key: &str,
-) -> sqlx::Result<Option<OrderView>> {
-    let rows = headers(conn, user, Some(id), None, None, 1).await?;
-    Ok(with_items(conn, rows, key).await?.pop())
+    let mut conn = pool.acquire().await?;
+    let rows = headers(&mut conn, user, Some(id), None, None, 1).await?;
+    Ok(with_items(&mut conn, rows, key).await?.pop())
 }
 
 /// When each of these orders moved last. Those that aren't there are left out.
@@ -147,6 +138,27 @@ struct Header {
     last_error_message: Option<String>,
 }
 
+/// The columns of a [`Header`] are asked for twice; each query is checked at compile time all the same.
+macro_rules! headers {
+    ($conditions:tt $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Header,
+            r#"SELECT o.id AS "id: OrderId", o.number, o.status AS "status: Status", o.total AS "total: Money", o.currency,
+                      o.refunded_total AS "refunded_total: Money", o.expires_at, o.created_at, o.updated_at,
+                      o.cancel_reason AS "cancel_reason: CancelReason",
+                      p.stripe_id AS "intent_id?", p.client_secret AS "client_secret?",
+                      p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?"
+               FROM orders o
+               LEFT JOIN LATERAL (
+                 SELECT * FROM payment_intents i WHERE i.order_id = o.id AND i.generation > 0 AND i.stripe_id IS NOT NULL
+                 ORDER BY i.generation DESC LIMIT 1
+               ) p ON true
+               WHERE "# + $conditions
+            $(, $value)*
+        )
+    };
+}
+
 async fn headers(
     conn: &mut PgConnection,
     user: UserId,
@@ -155,23 +167,12 @@ async fn headers(
     before: Option<OrderId>,
     limit: i64,
 ) -> sqlx::Result<Vec<Header>> {
-    sqlx::query_as!(
-        Header,
-        r#"SELECT o.id AS "id: OrderId", o.number, o.status AS "status: Status", o.total AS "total: Money", o.currency,
-                  o.refunded_total AS "refunded_total: Money", o.expires_at, o.created_at, o.updated_at,
-                  o.cancel_reason AS "cancel_reason: CancelReason",
-                  p.stripe_id AS "intent_id?", p.client_secret AS "client_secret?",
-                  p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?"
-           FROM orders o
-           LEFT JOIN LATERAL (
-             SELECT * FROM payment_intents i WHERE i.order_id = o.id AND i.generation > 0 AND i.stripe_id IS NOT NULL
-             ORDER BY i.generation DESC LIMIT 1
-           ) p ON true
-           WHERE o.user_id = $1
-             AND ($2::uuid IS NULL OR o.id = $2)
-             AND ($3::text IS NULL OR o.status = $3)
-             AND ($4::uuid IS NULL OR o.id < $4)
-           ORDER BY o.id DESC LIMIT $5"#,
+    headers!(
+        "o.user_id = $1
+           AND ($2::uuid IS NULL OR o.id = $2)
+           AND ($3::text IS NULL OR o.status = $3)
+           AND ($4::uuid IS NULL OR o.id < $4)
+         ORDER BY o.id DESC LIMIT $5",
         user.0,
         id.map(|id| id.0),
         status.map(Status::name),
@@ -180,6 +181,12 @@ async fn headers(
     )
     .fetch_all(conn)
     .await
+}
+
+/// These orders, whoever's they are, the newest first.
+pub(super) async fn views_of(conn: &mut PgConnection, ids: &[Uuid], key: &str) -> sqlx::Result<Vec<OrderView>> {
+    let rows = headers!("o.id = ANY($1) ORDER BY o.id DESC", ids).fetch_all(&mut *conn).await?;
+    with_items(conn, rows, key).await
 }
 
 async fn with_items(conn: &mut PgConnection, headers: Vec<Header>, key: &str) -> sqlx::Result<Vec<OrderView>> {

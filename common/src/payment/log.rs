@@ -3,7 +3,7 @@
 use sqlx::PgExecutor;
 use uuid::Uuid;
 
-use crate::{id::OrderId, money::Money};
+use crate::{cause, id::OrderId, money::Money};
 
 /// A row of the log. It holds Stripe's words for what happened, never a secret.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,9 @@ pub struct LogEntry<'a> {
 pub async fn log(executor: impl PgExecutor<'_>, entry: &LogEntry<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO payment_logs
-           (id, order_id, operation, stripe_object_id, amount, outcome, error_type, decline_code, stripe_request_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+           (id, order_id, operation, stripe_object_id, amount, outcome, error_type, decline_code, stripe_request_id, request_id,
+            trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         Uuid::now_v7(),
         entry.order_id.map(|id| id.0),
         entry.operation,
@@ -44,6 +45,8 @@ pub async fn log(executor: impl PgExecutor<'_>, entry: &LogEntry<'_>) -> sqlx::R
         entry.error_type,
         entry.decline_code,
         entry.stripe_request_id,
+        cause::request_id(),
+        cause::trace_id(),
     )
     .execute(executor)
     .await

@@ -3,6 +3,19 @@
 use super::Inbound;
 use crate::payment::{IntentReport, NamedOrder};
 
+/// The types of events that the shop has a use for: what an endpoint at Stripe has to be sent.
+pub const USED: [&str; 9] = [
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.processing",
+    "payment_intent.canceled",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.closed",
+];
+
 /// What is to be done about an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "one is made for each event, and most are of the large variant")]
@@ -63,7 +76,14 @@ mod tests {
     use crate::id::{OrderId, WebhookLogId};
 
     fn event(kind: &str, object: Value) -> Inbound {
-        Inbound { id: WebhookLogId::new(), kind: kind.into(), livemode: false, object, age_seconds: 0.0 }
+        Inbound {
+            id: WebhookLogId::new(),
+            kind: kind.into(),
+            livemode: false,
+            object,
+            age_seconds: 0.0,
+            created_seconds_ago: None,
+        }
     }
 
     fn intent(order: &Value) -> Value {
@@ -99,6 +119,13 @@ mod tests {
         assert_eq!(event("refund.failed", json!({})).classify(false), Class::Refund(None));
         let dispute = event("charge.dispute.closed", json!({ "id": "dp_1", "status": "lost" }));
         assert_eq!(dispute.classify(false), Class::Dispute(Some("dp_1")));
+    }
+
+    #[test]
+    fn what_an_endpoint_has_to_be_sent_is_used() {
+        for kind in USED {
+            assert_ne!(event(kind, Value::Null).classify(false), Class::Unused, "{kind}");
+        }
     }
 
     #[test]

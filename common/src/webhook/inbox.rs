@@ -5,9 +5,10 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::{
-    db,
-    id::WebhookLogId,
+    cause, db,
+    id::{OrderId, WebhookLogId},
     jobs::{self, ProcessWebhook},
+    traceparent::TraceId,
 };
 
 /// What we must know of an event in order to store it. The rest is kept as it came, so that no type, enum value or API version
@@ -31,6 +32,10 @@ pub struct InvalidEvent;
 pub struct Parsed<'a> {
     envelope: Envelope,
     payload: &'a str,
+    /// The payment that it is about, if any: `pi_…`, or an id that is no payment's.
+    intent: Option<String>,
+    /// The order that its metadata name.
+    order: Option<OrderId>,
 }
 
 impl Parsed<'_> {
@@ -54,46 +59,56 @@ pub fn parse(body: &[u8]) -> Result<Parsed<'_>, InvalidEvent> {
     let envelope: Envelope = serde_json::from_str(payload).map_err(|_| InvalidEvent)?;
     let sane = |s: &str| (1..=255).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_graphic());
     // The whole of it must be readable later on; a parser that skips a field still counts its depth.
-    let whole: Result<Value, _> = serde_json::from_str(payload);
-    if whole.is_ok() && sane(&envelope.id) && sane(&envelope.kind) {
-        Ok(Parsed { envelope, payload })
-    } else {
-        Err(InvalidEvent)
+    let whole: Value = serde_json::from_str(payload).map_err(|_| InvalidEvent)?;
+    if !sane(&envelope.id) || !sane(&envelope.kind) {
+        return Err(InvalidEvent);
     }
+    let object = &whole["data"]["object"];
+    let intent = object["payment_intent"].as_str().or(object["id"].as_str()).filter(|id| sane(id)).map(str::to_owned);
+    let order = object["metadata"]["order_id"].as_str().and_then(|id| id.parse().ok());
+    Ok(Parsed { envelope, payload, intent, order })
 }
 
 /// What came of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// It is stored, and a job will apply it.
-    Stored,
+    /// It is stored, and a job will apply it, as a part of this trace: that of its order's checkout, where that is known already.
+    Stored(Option<TraceId>),
     /// It had been stored before.
     Duplicate,
 }
 
 /// Stores an event and enqueues its job; one that is there already is left alone, unless it was given up: then Stripe was asked to
-/// send it again, and it gets another job.
+/// send it again, and it gets another job. What follows from it is a part of the trace that its order's checkout began.
 ///
 /// # Errors
 /// The database's: then nothing is stored, and Stripe has to send it again.
 pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received> {
     let mut tx = db::begin(pool).await?;
-    let stored = sqlx::query_scalar!(
-        r#"INSERT INTO webhook_logs AS w (id, stripe_event_id, type, payload, livemode) VALUES ($1, $2, $3, $4, $5)
+    let stored = sqlx::query!(
+        r#"INSERT INTO webhook_logs AS w (id, stripe_event_id, type, payload, livemode, request_id, trace_id)
+           VALUES ($1, $2, $3, $4, $5, $6, coalesce(
+             (SELECT trace_id FROM order_events
+              WHERE order_id = coalesce((SELECT order_id FROM payment_intents WHERE stripe_id = $8), $9) ORDER BY id LIMIT 1), $7))
            ON CONFLICT (stripe_event_id) DO UPDATE SET status = 'received', error = NULL WHERE w.status = 'failed'
-           RETURNING id AS "id: WebhookLogId""#,
+           RETURNING id AS "id: WebhookLogId", trace_id"#,
         WebhookLogId::new().0,
         event.envelope.id,
         event.envelope.kind,
         event.payload,
         event.envelope.livemode,
+        cause::request_id(),
+        cause::trace_id(),
+        event.intent,
+        event.order.map(|order| order.0),
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(id) = stored else { return Ok(Received::Duplicate) };
-    jobs::enqueue(&mut tx, &ProcessWebhook { webhook_log_id: id }).await?;
+    let Some(stored) = stored else { return Ok(Received::Duplicate) };
+    let trace = stored.trace_id.and_then(|id| id.parse().ok());
+    cause::within(trace, jobs::enqueue(&mut tx, &ProcessWebhook { webhook_log_id: stored.id })).await?;
     tx.commit().await?;
-    Ok(Received::Stored)
+    Ok(Received::Stored(trace))
 }
 
 /// Whether an event of this id (`evt_…`) is in the inbox, and was not given up.
@@ -122,6 +137,8 @@ pub struct Inbound {
     pub object: Value,
     /// When it came, in seconds before now, by the database's clock.
     pub age_seconds: f64,
+    /// When Stripe made it, likewise; `None` where it doesn't say, or a clock is off.
+    pub created_seconds_ago: Option<f64>,
 }
 
 /// The event of a job, with one more attempt counted; `None` once it has been applied or ignored.
@@ -132,7 +149,8 @@ pub async fn begin_attempt(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Opti
     let row = sqlx::query!(
         r#"UPDATE webhook_logs SET attempts = attempts + 1
            WHERE id = $1 AND status IN ('received', 'parked', 'failed')
-           RETURNING type, livemode, payload, extract(epoch FROM now() - created_at)::float8 AS "age_seconds!""#,
+           RETURNING type, livemode, payload, extract(epoch FROM now() - created_at)::float8 AS "age_seconds!",
+                     extract(epoch FROM now())::float8 AS "now!""#,
         id.0
     )
     .fetch_optional(pool)
@@ -145,6 +163,7 @@ pub async fn begin_attempt(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Opti
             livemode: row.livemode,
             object: event["data"]["object"].take(),
             age_seconds: row.age_seconds,
+            created_seconds_ago: event["created"].as_f64().map(|created| row.now - created).filter(|ago| *ago >= 0.0),
         }
     }))
 }

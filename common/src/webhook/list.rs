@@ -92,6 +92,10 @@ pub struct Listed {
     pub error: Option<String>,
     /// The order that it was applied to.
     pub order_id: Option<OrderId>,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+    /// The trace that it is part of: that of its order's checkout, where that is known.
+    pub trace_id: Option<String>,
     /// When it came.
     pub created_at: DateTime<Utc>,
     /// When it was applied or ignored.
@@ -106,7 +110,7 @@ pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
     sqlx::query_as!(
         Listed,
         r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
-                  error, order_id AS "order_id: OrderId", created_at, processed_at
+                  error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
            FROM webhook_logs
            WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR type = $2)
            ORDER BY id DESC LIMIT $3"#,
@@ -126,7 +130,7 @@ pub async fn find(pool: &PgPool, id: &str) -> sqlx::Result<Option<Listed>> {
     sqlx::query_as!(
         Listed,
         r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
-                  error, order_id AS "order_id: OrderId", created_at, processed_at
+                  error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
            FROM webhook_logs WHERE stripe_event_id = $1 OR id = $2"#,
         id,
         id.parse::<WebhookLogId>().ok().map(|id| id.0),

@@ -7,7 +7,7 @@ mod process;
 mod replay;
 mod signature;
 
-pub use classify::{Class, IntentEvent};
+pub use classify::{Class, IntentEvent, USED};
 pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, is_stored, parse, receive};
 pub use list::{EventStatus, Filter, Listed, UnknownEventStatus, find, list, payload};
 pub use process::{apply, ignore, park};

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::{EventStatus, Listed};
 use crate::{
-    db,
+    cause, db,
     id::WebhookLogId,
     jobs::{self, ProcessWebhook},
 };
@@ -31,17 +31,17 @@ impl Replay {
 /// The database's.
 pub async fn replay(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Replay> {
     let mut tx = db::begin(pool).await?;
-    let waits = sqlx::query!(
-        "UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1 AND status <> 'processed'",
+    let waits = sqlx::query_scalar!(
+        "UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1 AND status <> 'processed'
+         RETURNING trace_id",
         id.0
     )
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    if waits.rows_affected() == 0 {
-        return Ok(Replay::AppliedAlready);
-    }
+    let Some(trace) = waits else { return Ok(Replay::AppliedAlready) };
+    let trace = trace.and_then(|id| id.parse().ok());
     let job = ProcessWebhook { webhook_log_id: id };
-    if jobs::enqueue(&mut tx, &job).await?.is_none() {
+    if cause::within(trace, jobs::enqueue(&mut tx, &job)).await?.is_none() {
         jobs::hasten(&mut tx, &job).await?; // the one that waits does it now
     }
     tx.commit().await?;

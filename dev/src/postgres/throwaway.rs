@@ -31,6 +31,14 @@ impl Throwaway {
         Self::make(Kind::Throwaway, Folder::create().await?, None, None).await
     }
 
+    /// One with the durability of a shop's own server: for what looks at that.
+    ///
+    /// # Errors
+    /// As for [`Throwaway::start`].
+    pub async fn start_durable() -> Result<Self, PostgresError> {
+        Self::make(Kind::Durable, Folder::create().await?, None, None).await
+    }
+
     /// One that loses nothing at [`Throwaway::crash`]. Takes `port`, or another one near it: a port from which the system takes
     /// those of outgoing connections might be gone when the server comes back. Logs to `log`.
     ///

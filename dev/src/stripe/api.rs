@@ -22,6 +22,7 @@ use super::{
     form::Form,
     idempotency::{self, Claim, Found},
     objects::new_id,
+    requests,
     wire::Scissors,
 };
 
@@ -74,8 +75,10 @@ fn read_call(head: &axum::http::request::Parts, body: &[u8]) -> Result<Call, Api
 
 async fn serve(app: Arc<App>, scissors: Scissors, headers: HeaderMap, mut call: Call, request_id: String) -> Response {
     let hit = app.faults.strike(&call.method, &call.path);
-    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    app.requests().arrived(&request_id, &call, key.clone(), hit.is_some(), app.clock.now_ms());
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let key = text("idempotency-key");
+    let head = requests::Head { idempotency_key: key.clone(), traceparent: text("traceparent") };
+    app.requests().arrived(&request_id, &call, head, hit.is_some(), app.clock.now_ms());
     let held = Held { request_id: request_id.clone(), method: call.method.clone(), path: call.path.clone() };
 
     let mut reply = reply(&app, &headers, &mut call, key.as_deref(), hit.as_ref(), &held).await;
@@ -147,7 +150,7 @@ fn admit(
     call: &mut Call,
     key: Option<&str>,
 ) -> Result<(Caller, Option<Claim>), ApiError> {
-    let caller = app.keys.identify(headers, &mut call.form)?;
+    let caller = app.keys.identify(headers, call)?;
     if let Some(version) = headers.get("stripe-version") {
         check_version(version)?;
     }

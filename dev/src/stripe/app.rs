@@ -85,14 +85,9 @@ impl App {
     ) -> T {
         let mut state = self.state();
         let State { books, running, settings } = &mut *state;
-        let mut desk = Desk {
-            books,
-            now_ms: self.clock.now_ms(),
-            settings,
-            base_url: &self.base_url,
-            delivery: self.webhooks.fate(),
-            origin,
-        };
+        let plan = self.webhooks.plan.borrow().clone();
+        let mut desk =
+            Desk { books, now_ms: self.clock.now_ms(), settings, base_url: &self.base_url, plan: &plan, origin };
         let done = work(&mut desk, running);
         let fresh = std::mem::take(&mut state.books.fresh);
         drop(state);
@@ -120,9 +115,12 @@ impl App {
         self.faults.remove(None);
         self.clock.reset();
         self.requests().clear();
+        self.keys.forget_restricted();
         self.webhooks.plan.send_modify(|plan| {
             plan.mode = webhooks::Mode::Deliver;
             plan.delay_ms = 0;
+            plan.status = webhooks::Status::Enabled;
+            plan.enabled_events = vec!["*".into()];
         });
         {
             let mut state = self.state();

@@ -1,9 +1,14 @@
 //! Who calls: the shop's server with the secret key, or a shopper's browser with the publishable one. Bearer and Basic.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
 use axum::http::{HeaderMap, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::{errors::ApiError, form::Form};
+use super::{account, dispatch::Call, errors::ApiError};
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,18 +18,34 @@ pub(crate) enum Caller {
 }
 
 /// The API keys of the simulated account.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct ApiKeys {
-    pub(crate) secret: String,
-    pub(crate) publishable: String,
+    secret: String,
+    publishable: String,
+    /// Keys that may do some things only, each with its permissions.
+    restricted: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl ApiKeys {
+    pub(crate) fn new(secret: String, publishable: String) -> Self {
+        Self { secret, publishable, restricted: Mutex::default() }
+    }
+
+    /// From now on this key is one that may do so much.
+    pub(crate) fn restrict(&self, key: String, permissions: Vec<String>) {
+        self.restricted.lock().unwrap_or_else(PoisonError::into_inner).insert(key, permissions);
+    }
+
+    pub(crate) fn forget_restricted(&self) {
+        self.restricted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Takes the key out of the header or, as browsers send it, out of the form, where it is no parameter.
     ///
     /// # Errors
-    /// 401 in Stripe's words for a key that is missing, malformed or not the account's.
-    pub(crate) fn identify(&self, headers: &HeaderMap, form: &mut Form) -> Result<Caller, ApiError> {
+    /// 401 in Stripe's words for a key that is missing, malformed or not the account's; 403 for one that may not do this.
+    pub(crate) fn identify(&self, headers: &HeaderMap, call: &mut Call) -> Result<Caller, ApiError> {
+        let form = &mut call.form;
         let in_form = form.text("key")?.filter(|key| key.starts_with("pk_"));
         if in_form.is_some() {
             form.values.remove("key");
@@ -41,10 +62,34 @@ impl ApiKeys {
             Ok(Caller::Server)
         } else if key == self.publishable {
             Ok(Caller::Browser)
+        } else if let Some(permissions) =
+            self.restricted.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
+        {
+            match lacking(call, &permissions) {
+                Some(lacking) => Err(ApiError::permission_required(&masked(&key), account::ID, &lacking)),
+                None => Ok(Caller::Server),
+            }
         } else {
             Err(ApiError::unauthorized(format!("Invalid API Key provided: {}", masked(&key))))
         }
     }
+}
+
+/// The permission that the call needs and is not among these.
+fn lacking(call: &Call, permissions: &[String]) -> Option<String> {
+    let resource = call.path.strip_prefix("/v1/").unwrap_or_default().split('/').next().unwrap_or_default();
+    let name = match resource {
+        "payment_intents" => "rak_payment_intent",
+        "charges" | "refunds" => "rak_charge",
+        "disputes" => "rak_dispute",
+        "events" => "rak_event",
+        "webhook_endpoints" => "rak_webhook",
+        "account" => "rak_accounts_kyc_basic",
+        _ => return None, // there is nothing that it could get
+    };
+    let (read, write) = (format!("{name}_read"), format!("{name}_write"));
+    let has = |wanted: &String| permissions.contains(wanted);
+    if call.method == "GET" { (!has(&read) && !has(&write)).then_some(read) } else { (!has(&write)).then_some(write) }
 }
 
 fn from_header(headers: &HeaderMap) -> Option<String> {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     objects::{Event, RefundStatus, new_id},
     store::Books,
+    webhooks::Plan,
 };
 
 /// What a test or a person can set while the simulator runs.
@@ -65,7 +66,7 @@ pub(crate) struct Desk<'a> {
     pub(crate) now_ms: i64,
     pub(crate) settings: &'a Settings,
     pub(crate) base_url: &'a str,
-    pub(crate) delivery: Delivery,
+    pub(crate) plan: &'a Plan,
     pub(crate) origin: Origin,
 }
 
@@ -82,6 +83,7 @@ impl Desk<'_> {
 
     /// Records an event, with what the changed attributes were before.
     pub(crate) fn emit_change(&mut self, kind: &str, object: Value, previous_attributes: Option<Value>) {
+        let delivery = self.plan.fate(kind);
         let event = Event {
             id: new_id("evt"),
             kind: kind.to_owned(),
@@ -91,11 +93,11 @@ impl Desk<'_> {
             previous_attributes,
             request_id: self.origin.request_id.clone(),
             idempotency_key: self.origin.idempotency_key.clone(),
-            pending_webhooks: u32::from(self.delivery != Delivery::None),
-            lost: self.delivery == Delivery::Lost,
+            pending_webhooks: u32::from(delivery != Delivery::None),
+            lost: delivery == Delivery::Lost,
             attempts: 0,
         };
-        if self.delivery == Delivery::Pending {
+        if delivery == Delivery::Pending {
             self.books.fresh.push(event.id.clone());
         }
         self.books.events.put(event);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{
+    account,
     auth::Caller,
     confirm,
     desk::Desk,
@@ -64,6 +65,13 @@ pub(crate) fn dispatch(desk: &mut Desk<'_>, call: &Call, caller: Caller) -> Resu
         ("GET", ["disputes", id]) => checked(&params::RETRIEVE).and_then(|()| disputes::retrieve(desk, id)),
         ("GET", ["events"]) => checked(&params::LIST_EVENTS).and_then(|()| events::list(desk, form)),
         ("GET", ["events", id]) => checked(&params::RETRIEVE).and_then(|()| events::retrieve(desk, id)),
+        ("GET", ["account"]) => checked(&params::RETRIEVE).map(|()| account::retrieve(desk)),
+        ("GET", ["webhook_endpoints"]) => {
+            checked(&params::LIST_ENDPOINTS).and_then(|()| account::list_endpoints(desk, form))
+        }
+        ("GET", ["webhook_endpoints", id]) => {
+            checked(&params::RETRIEVE).and_then(|()| account::retrieve_endpoint(desk, id))
+        }
         (method, _) => Err(ApiError::unknown_url(method, &call.path)),
     }?;
     expand(&mut shown, &form.list("expand")?, desk.books)?;

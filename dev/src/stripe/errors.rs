@@ -73,6 +73,15 @@ impl ApiError {
         )
     }
 
+    /// 403: a restricted key without the permission for this.
+    pub(crate) fn permission_required(key: &str, account: &str, permission: &str) -> Self {
+        let message = format!(
+            "The provided key '{key}' does not have the required permissions for this endpoint on account '{account}'. \
+             Having the '{permission}' permission would allow this request to continue."
+        );
+        Self::new(StatusCode::FORBIDDEN, "invalid_request_error", None, message)
+    }
+
     /// 404: no such endpoint.
     pub(crate) fn unknown_url(method: &str, path: &str) -> Self {
         let message = format!(

@@ -4,9 +4,10 @@
 //! data; a call of these gets the error that Stripe gives an unknown one, or a message that says so.
 //!
 //! A call goes through `api` (key, idempotency, faults) to `dispatch` and from there to `intents`, `confirm`, `attempt`, `refunds`,
-//! `disputes` or `events`, which work at a `desk` over the books of `store`. `webhooks` sends what they emit, `settle` does
+//! `disputes`, `events` or `account`, which work at a `desk` over the books of `store`. `webhooks` sends what they emit, `settle` does
 //! what happens by itself, `journal` keeps the books over a restart, and `control` is how tests direct it.
 
+mod account;
 mod answer;
 mod api;
 mod app;
@@ -66,7 +67,7 @@ use clock::Clock;
 use desk::Settings;
 use journal::Journal;
 use store::Books;
-use webhooks::{Mode, Plan, Webhooks};
+use webhooks::{Mode, Plan, Status, Webhooks};
 use wire::{Door, Scissors};
 
 /// How the simulator is started. [`SimulatorOptions::default`] suits a test: a free port, no state file, no webhooks.
@@ -222,9 +223,11 @@ fn build(options: SimulatorOptions, addr: SocketAddr) -> Result<App, StartError>
         mode: Mode::Deliver,
         secrets: vec![options.webhook_secret],
         delay_ms: 0,
+        status: Status::Enabled,
+        enabled_events: vec!["*".into()],
     };
     Ok(App {
-        keys: ApiKeys { secret: options.secret_key, publishable: options.publishable_key },
+        keys: ApiKeys::new(options.secret_key, options.publishable_key),
         base_url: format!("http://{addr}"),
         clock: Clock::default(),
         faults: faults::Faults::default(),

@@ -195,5 +195,7 @@ pub(crate) const LIST_EVENTS: Params = Params(&[
     ("type", Plain),
     ("types", List),
 ]);
-/// Retrieving a refund, a charge, a dispute or an event.
+pub(crate) const LIST_ENDPOINTS: Params =
+    Params(&[("ending_before", Plain), ("expand", List), ("limit", Plain), ("starting_after", Plain)]);
+/// Retrieving a refund, a charge, a dispute, an event, an endpoint or the account.
 pub(crate) const RETRIEVE: Params = Params(&[("expand", List)]);

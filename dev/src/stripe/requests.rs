@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     /// Parameters by name; a client secret is shown as `[hidden]`.
     pub(crate) params: BTreeMap<String, String>,
     pub(crate) idempotency_key: Option<String>,
+    /// The caller's (W3C Trace Context), as it came.
+    pub(crate) traceparent: Option<String>,
     /// Whether the answer was one kept under the key.
     pub(crate) replayed: bool,
     /// None while it is running, and where no answer was given.
@@ -27,6 +29,13 @@ pub(crate) struct Seen {
     pub(crate) fault: bool,
 }
 
+/// What the head of a request tells of it.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) idempotency_key: Option<String>,
+    pub(crate) traceparent: Option<String>,
+}
+
 /// The log, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
@@ -35,14 +44,7 @@ pub(crate) struct Requests {
 
 impl Requests {
     /// Notes a request that has arrived.
-    pub(crate) fn arrived(
-        &mut self,
-        request_id: &str,
-        call: &Call,
-        idempotency_key: Option<String>,
-        fault: bool,
-        now_ms: i64,
-    ) {
+    pub(crate) fn arrived(&mut self, request_id: &str, call: &Call, head: Head, fault: bool, now_ms: i64) {
         if self.seen.len() == KEPT {
             self.seen.pop_front();
         }
@@ -55,7 +57,8 @@ impl Requests {
             method: call.method.clone(),
             path: call.path.clone(),
             params: call.form.pairs.iter().map(hide).collect(),
-            idempotency_key,
+            idempotency_key: head.idempotency_key,
+            traceparent: head.traceparent,
             replayed: false,
             status: None,
             received_at: now_ms,

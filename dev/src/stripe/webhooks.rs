@@ -33,6 +33,16 @@ pub(crate) enum Mode {
     Pretend,
 }
 
+/// Whether the account's endpoint takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Status {
+    /// It does.
+    Enabled,
+    /// Its owner, or Stripe after days of failures, has switched it off.
+    Disabled,
+}
+
 /// Where and how events are sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Plan {
@@ -43,6 +53,22 @@ pub(crate) struct Plan {
     pub(crate) secrets: Vec<String>,
     /// How long an event waits before it is sent first, in milliseconds.
     pub(crate) delay_ms: u64,
+    /// Events are sent to an enabled endpoint only.
+    pub(crate) status: Status,
+    /// The types that it takes; `*` is every one.
+    pub(crate) enabled_events: Vec<String>,
+}
+
+impl Plan {
+    /// What is to become of an event of this type that happens now.
+    pub(crate) fn fate(&self, kind: &str) -> Delivery {
+        let takes = self.status == Status::Enabled && self.enabled_events.iter().any(|one| one == "*" || one == kind);
+        match self.mode {
+            Mode::Drop => Delivery::Lost,
+            Mode::Deliver | Mode::Hold if self.target.is_some() && takes => Delivery::Pending,
+            Mode::Deliver | Mode::Hold | Mode::Pretend => Delivery::None,
+        }
+    }
 }
 
 /// See the module.
@@ -76,17 +102,6 @@ impl Webhooks {
         let _already_set = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().timeout(ANSWER_LIMIT).no_proxy().build()?;
         Ok(Self { client, plan: watch::Sender::new(plan), at_once: Semaphore::new(AT_ONCE) })
-    }
-
-    /// What is to become of an event that happens now.
-    pub(crate) fn fate(&self) -> Delivery {
-        let plan = self.plan.borrow();
-        match plan.mode {
-            Mode::Drop => Delivery::Lost,
-            Mode::Pretend => Delivery::None,
-            Mode::Deliver | Mode::Hold if plan.target.is_some() => Delivery::Pending,
-            Mode::Deliver | Mode::Hold => Delivery::None,
-        }
     }
 
     /// Sends a payload once, with the given signature or a genuine one.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is not as expected")]
 
+mod account;
 mod faults;
 mod harness;
 mod idempotency;

@@ -170,6 +170,10 @@ async fn all_that_is_shown_has_stripes_shape() {
             faults.extend(items.iter().flat_map(|item| shapes.faults(name, item)));
         }
     }
+    faults.extend(shapes.faults("account", &stripe.get("/v1/account").await.body));
+    stripe.simulator.set_webhook_target(Some("http://127.0.0.1:9/nobody".parse().unwrap()));
+    let endpoints = stripe.get("/v1/webhook_endpoints").await.body;
+    faults.extend(shapes.faults("webhook_endpoint", &endpoints["data"][0]));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

@@ -3,13 +3,17 @@
 //! deadline.
 
 mod accounts;
+mod alerts;
 mod buying;
 mod client;
 mod database;
 mod faults;
 mod ground;
+mod logs;
+mod operating;
 mod pictures;
 mod program;
+mod prometheus;
 mod raw;
 mod refunding;
 mod replicas;
@@ -17,10 +21,13 @@ mod shape;
 mod shop;
 mod wait;
 
+pub(crate) use alerts::{files, repository, rules, text_of_rules};
 pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
+pub(crate) use logs::{in_span, lines};
 pub(crate) use pictures::{encoded, file, form};
 pub(crate) use program::Program;
+pub(crate) use prometheus::{Alert, Prometheus, Series, tool};
 pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};

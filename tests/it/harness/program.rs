@@ -24,7 +24,7 @@ pub(crate) struct Program {
     guard: Child,
     pid: u32,
     /// Where its metrics and health are.
-    pub(super) operations: SocketAddr,
+    pub(crate) operations: SocketAddr,
     /// Where the API is; the worker has none.
     pub(crate) api: SocketAddr,
     log: PathBuf,

@@ -165,6 +165,11 @@ impl Shop {
         shop
     }
 
+    /// What both programs are started with, but for their addresses and the database's.
+    pub(crate) fn settings(&self) -> Vec<(&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
     /// Somebody without an account.
     pub(crate) fn visitor(&self) -> Client {
         Client::new(self.http.clone(), format!("http://{}", self.api.api))

@@ -6,6 +6,7 @@ use common::{
     config::JobLimits,
     id::OrderId,
     images::{Storage, StorageError},
+    inventory::LowStock,
     mail::Sender,
     order::{Applied, Unfulfillable},
     payment,
@@ -42,6 +43,8 @@ pub struct Context {
     pub limits: JobLimits,
     /// What becomes of money for an order that can't be completed.
     pub unfulfillable: Unfulfillable,
+    /// Who is told of low stock, if anybody.
+    pub low_stock: Option<LowStock>,
     /// How long what has been settled is kept.
     pub retention: Retention,
 }

@@ -12,5 +12,5 @@ use crate::runtime::{Job, JobError};
 /// # Errors
 /// The database's, for another try.
 pub async fn run(job: Job<DecrementInventory>, context: Arc<Context>) -> Result<(), JobError> {
-    Ok(inventory::decrement(&context.pool, &job.lease, job.payload.order_id).await?)
+    Ok(inventory::decrement(&context.pool, &job.lease, job.payload.order_id, context.low_stock.as_ref()).await?)
 }

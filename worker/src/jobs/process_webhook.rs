@@ -166,5 +166,8 @@ impl Processing<'_> {
         metrics::counter!(figures::EVENTS_SETTLED, "outcome" => outcome).increment(1);
         metrics::histogram!(figures::EVENT_AGE_WHEN_SETTLED)
             .record(Duration::try_from_secs_f64(self.event.age_seconds).unwrap_or_default().as_secs_f64());
+        if let Some(ago) = self.event.created_seconds_ago {
+            metrics::histogram!(figures::EVENT_CREATED_TO_SETTLED).record(ago);
+        }
     }
 }

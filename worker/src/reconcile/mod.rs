@@ -211,7 +211,7 @@ impl<'a> Reconciliation<'a> {
                 let is_news = if self.dry_run {
                     !webhook::is_stored(self.pool, event.id()).await?
                 } else {
-                    webhook::receive(self.pool, &event).await? == Received::Stored
+                    matches!(webhook::receive(self.pool, &event).await?, Received::Stored(_))
                 };
                 let outcome = if self.dry_run { objects::dry_run() } else { Outcome::Healed };
                 let difference = is_news.then(|| Difference {

@@ -4,8 +4,8 @@ use std::{any::Any, time::Duration};
 
 use anyhow::anyhow;
 use common::{
+    cause,
     jobs::{Lease, Payload},
-    request_id,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -44,7 +44,7 @@ where
     let lease = assignment.lease.clone();
     let job = Job { payload, lease, age: assignment.age(), failures: assignment.failures };
     // The handler is called inside, so that a panic before its first await is caught as well.
-    let work = request_id::scope(assignment.request_id.clone(), async move { handler(job).await });
+    let work = cause::scope(assignment.cause.clone(), async move { handler(job).await });
     let mut task = tokio::spawn(work.instrument(assignment.span.clone()));
     let limit = assignment.queue.time_limit();
     let setback = tokio::select! {
@@ -75,7 +75,7 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 mod tests {
     use std::time::Instant;
 
-    use common::{config::JobLimits, id::JobId, jobs::Queue};
+    use common::{cause::Cause, config::JobLimits, id::JobId, jobs::Queue, traceparent::Traceparent};
     use serde::{Deserialize, Serialize};
     use tracing::Span;
 
@@ -99,7 +99,7 @@ mod tests {
             lease: Lease::new(JobId::new(), 1),
             queue: Nothing::QUEUE,
             failures: 0,
-            request_id: None,
+            cause: Cause { request_id: None, trace: Traceparent::start() },
             age_at_fetch: Duration::MAX / 2,
             fetched: Instant::now(),
             span: Span::none(),

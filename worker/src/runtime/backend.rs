@@ -11,9 +11,11 @@ use apalis_core::{
 };
 use apalis_sql::context::SqlContext;
 use common::{
+    cause::Cause,
     config::JobLimits,
     id::JobId,
     jobs::{Lease, Payload, Queue},
+    traceparent::Traceparent,
 };
 use futures::{
     StreamExt as _, future,
@@ -200,14 +202,16 @@ impl QueueBackend {
     async fn accept<P: Payload>(&self, job: Fetched, place: Place) -> Option<Request<P, SqlContext>> {
         let queue = self.queue.name();
         metrics::histogram!(figures::JOB_START_DELAY, "queue" => queue).record(job.delay);
-        let span =
-            tracing::info_span!("job", job_id = %job.id, queue, attempt = job.attempt, request_id = job.request_id);
+        let trace = trace_of(&job);
+        let span = tracing::info_span!(
+            "job", job_id = %job.id, queue, attempt = job.attempt, request_id = job.request_id, trace_id = %trace.trace_id()
+        );
         let context = context(&job, &self.worker);
         let assignment = Assignment {
             lease: Lease::new(job.id, job.attempt),
             queue: self.queue,
             failures: job.failures,
-            request_id: job.request_id,
+            cause: Cause { request_id: job.request_id, trace },
             age_at_fetch: Duration::try_from_secs_f64(job.age).unwrap_or_default(),
             fetched: std::time::Instant::now(),
             span,
@@ -230,6 +234,12 @@ impl QueueBackend {
             }
         }
     }
+}
+
+/// A span of the trace that the job is part of; of a new one where it is part of none.
+fn trace_of(job: &Fetched) -> Traceparent {
+    let enqueued_in = job.trace.as_deref().and_then(|trace| trace.parse().ok());
+    enqueued_in.map_or_else(Traceparent::start, Traceparent::child)
 }
 
 /// What apalis-sql tells of a job.

@@ -2,6 +2,7 @@
 
 use std::{io, time::Duration};
 
+use common::db;
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 
 /// To fetch, to book and to renew; the listener has one of its own.
@@ -24,7 +25,7 @@ impl Database {
         Self(options.connect_lazy_with((*pool.connect_options()).clone()))
     }
 
-    /// The pool: where the database is, for the listener.
+    /// The pool: where the database is, for the listener, and how much of it is in use.
     pub(super) fn pool(&self) -> &PgPool {
         &self.0
     }
@@ -34,6 +35,10 @@ impl Database {
         &self,
         operation: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>,
     ) -> sqlx::Result<T> {
+        self.attempt(operation).await.inspect_err(db::count_error)
+    }
+
+    async fn attempt<T>(&self, operation: impl AsyncFnOnce(&mut PgConnection) -> sqlx::Result<T>) -> sqlx::Result<T> {
         let mut connection = self.0.acquire().await?;
         match tokio::time::timeout(PATIENCE, operation(&mut connection)).await {
             Ok(result) => result,

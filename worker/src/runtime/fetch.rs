@@ -14,6 +14,7 @@ pub(super) struct Fetched {
     pub(super) attempt: i32,
     pub(super) failures: i32,
     pub(super) request_id: Option<String>,
+    pub(super) trace: Option<String>,
     pub(super) run_at: DateTime<Utc>,
     pub(super) last_error: Option<String>,
     /// Seconds since it was due for this attempt.
@@ -37,7 +38,7 @@ pub(super) async fn due(
            WHERE id = ANY (ARRAY(
              SELECT id FROM jobs WHERE status = 'Pending' AND crashes < 2 AND job_type = $1 AND run_at <= now()
              ORDER BY run_at LIMIT $2 FOR UPDATE SKIP LOCKED))
-           RETURNING id AS "id: JobId", job AS payload, attempts AS attempt, failures, request_id, run_at, last_error,
+           RETURNING id AS "id: JobId", job AS payload, attempts AS attempt, failures, request_id, trace, run_at, last_error,
              extract(epoch FROM clock_timestamp() - run_at)::float8 AS "delay!",
              extract(epoch FROM clock_timestamp() - due_at)::float8 AS "age!""#,
         queue,
@@ -74,7 +75,7 @@ pub(super) async fn suspect(
            WHERE id = ANY (ARRAY(
              SELECT id FROM jobs WHERE status = 'Pending' AND crashes >= 2 AND job_type = $1 AND run_at <= now()
              ORDER BY run_at LIMIT 1 FOR UPDATE SKIP LOCKED))
-           RETURNING id AS "id: JobId", job AS payload, attempts AS attempt, failures, request_id, run_at, last_error,
+           RETURNING id AS "id: JobId", job AS payload, attempts AS attempt, failures, request_id, trace, run_at, last_error,
              extract(epoch FROM clock_timestamp() - run_at)::float8 AS "delay!",
              extract(epoch FROM clock_timestamp() - due_at)::float8 AS "age!""#,
         queue,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use common::jobs::{State, Tally, tally};
+use common::jobs::{Queue, State, Tally, tally};
 
 use super::database::Database;
 use crate::figures;
@@ -12,7 +12,7 @@ const EVERY: Duration = Duration::from_secs(5);
 /// Samples for ever. Each process tells the same, as the queues are shared: take the maximum over processes.
 pub(super) async fn sample(database: Database) {
     let mut ticks = tokio::time::interval(EVERY);
-    let mut known = HashSet::new();
+    let mut known: HashSet<String> = Queue::ALL.iter().map(|queue| queue.name().to_owned()).collect();
     loop {
         ticks.tick().await;
         // A failure is the others' to tell.

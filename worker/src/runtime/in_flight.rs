@@ -8,6 +8,7 @@ use std::{
 };
 
 use common::{
+    cause::Cause,
     id::JobId,
     jobs::{Lease, Queue},
 };
@@ -22,7 +23,7 @@ pub(super) struct Assignment {
     pub(super) queue: Queue,
     /// Booked failures before this attempt.
     pub(super) failures: i32,
-    pub(super) request_id: Option<String>,
+    pub(super) cause: Cause,
     /// The job's age when it was fetched, by the database's clock.
     pub(super) age_at_fetch: Duration,
     pub(super) fetched: Instant,

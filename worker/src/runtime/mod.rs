@@ -20,6 +20,7 @@ mod slots;
 mod wakeups;
 
 pub use attempt::Job;
+pub(crate) use outcome::OUTCOMES;
 pub use outcome::{JobError, Reason};
 pub use run::Runtime;
 pub use wakeups::Listening;

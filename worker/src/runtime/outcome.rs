@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use common::{
     config::JobLimits,
+    db,
     jobs::{CompleteError, GivesUp},
 };
 
@@ -11,6 +12,10 @@ use super::{backoff, in_flight::Assignment};
 
 /// No job is given up before: one that grew old while no worker ran gets some tries all the same.
 const LEAST_FAILURES: i32 = 3;
+
+/// The outcomes of attempts, as the metrics name them: the verdicts, attempts whose process vanished, and those whose outcome came too late
+/// to be booked.
+pub(crate) const OUTCOMES: [&str; 7] = ["done", "failed", "put_off", "returned", "dead", "crashed", "lost"];
 
 /// How a handler that could not finish says what is to become of its job.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +65,7 @@ impl JobError {
 
 impl From<sqlx::Error> for JobError {
     fn from(error: sqlx::Error) -> Self {
+        db::count_error(&error);
         Self::retry(error)
     }
 }
@@ -67,6 +73,9 @@ impl From<sqlx::Error> for JobError {
 /// A lost lease is booked as a failure, which the fence then refuses.
 impl From<CompleteError> for JobError {
     fn from(error: CompleteError) -> Self {
+        if let CompleteError::Database(error) = &error {
+            db::count_error(error);
+        }
         Self::retry(error)
     }
 }
@@ -201,8 +210,10 @@ mod tests {
 
     use anyhow::Context as _;
     use common::{
+        cause::Cause,
         id::JobId,
         jobs::{Lease, Queue},
+        traceparent::Traceparent,
     };
     use tracing::Span;
 
@@ -221,7 +232,7 @@ mod tests {
                 lease: Lease::new(JobId::new(), failures + 1),
                 queue: Queue::PROCESS_IMAGE,
                 failures,
-                request_id: None,
+                cause: Cause { request_id: None, trace: Traceparent::start() },
                 age_at_fetch: age,
                 fetched: Instant::now(),
                 span: Span::none(),

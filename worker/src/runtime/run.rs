@@ -122,6 +122,11 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         self
     }
 
+    /// Its own connections.
+    pub fn pool(&self) -> &PgPool {
+        self.common.database.pool()
+    }
+
     /// Whether a queue's jobs have a handler here.
     pub fn serves(&self, queue: Queue) -> bool {
         self.queues.iter().any(|(served, _)| *served == queue)

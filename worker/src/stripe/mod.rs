@@ -1,6 +1,7 @@
 //! Stripe, as the jobs see it: a few calls with our own types on both sides. async-stripe builds the requests and reads the
 //! answers; how they travel is ours, because we want connections kept alive, request ids, and `Retry-After`.
 
+mod account;
 mod disputes;
 mod error;
 mod events;
@@ -8,9 +9,25 @@ mod intents;
 mod refunds;
 mod transport;
 
+pub use account::{Account, Endpoint, NEEDED, Permission};
 pub use error::{Failure, StripeError};
 pub use events::EventPage;
 pub use transport::Stripe;
+
+/// The calls, as the metrics name them.
+pub(crate) const OPERATIONS: [&str; 11] = [
+    "cancel_intent",
+    "create_intent",
+    "create_refund",
+    "list_disputes",
+    "list_events",
+    "list_intents",
+    "list_refunds",
+    "retrieve_charge",
+    "retrieve_dispute",
+    "retrieve_intent",
+    "retrieve_refund",
+];
 
 /// Chooses how TLS is spoken, for Stripe and for mail, before the first connection is made.
 pub fn set_up_tls() {

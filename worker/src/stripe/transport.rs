@@ -7,7 +7,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::config::{self, Secret};
+use common::{
+    cause,
+    config::{self, Secret},
+};
 use reqwest::{
     Method, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
@@ -73,6 +76,11 @@ impl Call<'_> {
         self.measured(request, None).await
     }
 
+    /// Asks for an object to be made of nothing.
+    pub(super) async fn post_nothing(&self, path: &str) -> Result<Bytes, StripeError> {
+        self.measured(RequestBuilder::new(StripeMethod::Post, path), None).await
+    }
+
     async fn measured(&self, request: RequestBuilder, key: Option<IdempotencyKey>) -> Result<Bytes, StripeError> {
         let started = Instant::now();
         let answer = self.send(request, key).await;
@@ -100,6 +108,9 @@ impl Call<'_> {
             .request(method, format!("{}/v1{}{query}", self.stripe.base, request.path))
             .bearer_auth(self.stripe.key.expose())
             .header("Stripe-Version", VERSION.as_str());
+        if let Some(trace) = cause::trace() {
+            http = http.header("traceparent", trace.to_string());
+        }
         if let Some(key) = key {
             http = http.header("Idempotency-Key", key.as_str());
         }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use common::{
+    cause::{self, Cause},
     jobs::{self, Filter, State},
-    request_id,
+    traceparent::Traceparent,
 };
 
 use crate::support::{Lab, Probe, What};
@@ -72,11 +73,17 @@ async fn a_job_that_nobody_was_told_of_is_found_by_polling() {
 }
 
 #[tokio::test]
-async fn a_request_is_remembered_by_its_jobs_and_theirs() {
+async fn a_request_and_its_trace_are_remembered_by_its_jobs_and_theirs() {
     let lab = Lab::new().await;
     let worker = lab.work();
-    request_id::scope(Some("req-1".into()), lab.enqueue(What::EnqueueAnother)).await;
-    lab.until("SELECT count(*) = 2 AND every(request_id = 'req-1') FROM jobs").await;
+    let trace = Traceparent::start();
+    let cause = Cause { request_id: Some("req-1".into()), trace };
+    cause::scope(cause, lab.enqueue(What::EnqueueAnother)).await;
+    let trace = trace.trace_id();
+    let remembered = format!("request_id = 'req-1' AND split_part(trace, '-', 2) = '{trace}'");
+    lab.until(&format!("SELECT count(*) = 2 AND every({remembered}) FROM jobs")).await;
+    let spans = "SELECT count(DISTINCT trace) FROM jobs";
+    assert_eq!(lab.value::<i64>(spans).await, 2, "each was enqueued in another span");
     worker.ended().await;
 }
 

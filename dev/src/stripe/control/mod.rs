@@ -13,7 +13,7 @@ use axum::{
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -29,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/_control/settings", get(settings).put(set_settings))
         .route("/_control/clock", get(clock).post(shift_clock))
         .route("/_control/idempotency_keys", delete(forget_keys))
+        .route("/_control/restricted_keys", put(restrict))
         .merge(objects::routes())
         .merge(webhooks::routes())
         .merge(faults::routes())
@@ -128,4 +129,19 @@ async fn shift_clock(State(app): State<Arc<App>>, Json(shift): Json<Shift>) -> J
 async fn forget_keys(State(app): State<Arc<App>>) -> Json<Value> {
     app.change_books(idempotency::forget_all);
     Json(json!({}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restricted {
+    key: String,
+    permissions: Vec<String>,
+}
+
+async fn restrict(State(app): State<Arc<App>>, Json(restricted): Json<Restricted>) -> Answered<Value> {
+    if !restricted.key.starts_with("rk_test_") {
+        return Err(Refused::invalid("a restricted key has to begin with rk_test_"));
+    }
+    app.keys.restrict(restricted.key, restricted.permissions);
+    Ok(Json(json!({})))
 }

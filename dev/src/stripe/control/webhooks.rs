@@ -18,7 +18,7 @@ use super::{
         desk::Origin,
         objects::Event,
         signature::sign,
-        webhooks::{Mode, Plan, Tried, payload, try_once},
+        webhooks::{Mode, Plan, Status, Tried, payload, try_once},
     },
     Answered, Refused,
 };
@@ -58,6 +58,8 @@ struct PlanChange {
     mode: Option<Mode>,
     secrets: Option<Vec<String>>,
     delay_ms: Option<u64>,
+    status: Option<Status>,
+    enabled_events: Option<Vec<String>>,
 }
 
 /// Tells a member that is null from one that is absent.
@@ -74,6 +76,10 @@ async fn set_plan(State(app): State<Arc<App>>, Json(change): Json<PlanChange>) -
         plan.target = change.target.unwrap_or(plan.target.take());
         plan.mode = change.mode.unwrap_or(plan.mode);
         plan.delay_ms = change.delay_ms.unwrap_or(plan.delay_ms);
+        plan.status = change.status.unwrap_or(plan.status);
+        if let Some(kinds) = change.enabled_events {
+            plan.enabled_events = kinds;
+        }
         if let Some(secrets) = change.secrets {
             plan.secrets = secrets;
         }

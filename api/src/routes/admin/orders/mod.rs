@@ -1,0 +1,147 @@
+//! `/admin/orders`: any shopper's orders: what is known of them, and what an operator does about them.
+
+mod accept;
+mod cancel;
+mod fulfil;
+mod refund;
+
+use axum::{Json, extract::State};
+use chrono::{DateTime, Utc};
+use common::{
+    account::Email,
+    catalog::SearchText,
+    id::OrderId,
+    order::{
+        self, AdminOrderView, OrderFilter, OrderQuery, Status,
+        timeline::{self, Entry, Place},
+    },
+    page::{Page, decode_cursor},
+};
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    extract::{Admin, Paging, PathId, Query},
+    problem::{Invalid, Kind, Problem},
+    state::AppState,
+};
+
+pub(super) fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(view))
+        .routes(routes!(history))
+        .merge(refund::routes())
+        .merge(accept::routes())
+        .merge(fulfil::routes())
+        .merge(cancel::routes())
+}
+
+async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Problem> {
+    let key = &app.config.stripe_publishable_key;
+    order::admin_view(&app.pool, id, key).await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filters {
+    /// Only orders that stand there.
+    #[param(value_type = Option<Status>)]
+    status: Option<String>,
+    /// Only those of the account with this address.
+    #[param(value_type = Option<Email>)]
+    email: Option<String>,
+    /// An order's number or id, Stripe's id of its payment (`pi_…`), or how its shopper's name or e-mail address begins.
+    #[param(value_type = Option<SearchText>)]
+    q: Option<String>,
+    /// Only those placed then, or later.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    from: Option<String>,
+    /// Only those placed before.
+    #[param(value_type = Option<DateTime<Utc>>)]
+    to: Option<String>,
+}
+
+impl Filters {
+    fn parse(self) -> Result<OrderFilter, Problem> {
+        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let mut invalid = Invalid::default();
+        let status = invalid.optional("/status", self.status.map(|name| name.parse::<Status>()));
+        let email = invalid.optional("/email", given(self.email).as_deref().map(Email::parse));
+        let text = invalid.optional("/q", self.q.as_deref().map(SearchText::parse));
+        let from = invalid.optional("/from", given(self.from).as_deref().map(time));
+        let to = invalid.optional("/to", given(self.to).as_deref().map(time));
+        match (status, email, text, from, to) {
+            (Some(status), Some(email), Some(text), Some(from), Some(to)) => {
+                Ok(OrderFilter { status, email, query: text.flatten().as_ref().map(OrderQuery::from), from, to })
+            }
+            _ => Err(invalid.into()),
+        }
+    }
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    time.map_err(|_| "must be a time such as 2026-11-23T18:42:44Z (RFC 3339; `+` is `%2B` in a URL)")
+}
+
+/// All shoppers' orders, the newest first
+#[utoipa::path(
+    get, path = "/admin/orders", operation_id = "list_any_orders", tag = "administration",
+    params(Filters, Paging),
+    responses((status = 200, description = "A page of them.", body = Page<AdminOrderView>)),
+    security(("bearer" = ["admin"]))
+)]
+async fn list(
+    State(app): State<AppState>,
+    _: Admin,
+    paging: Paging,
+    Query(filters): Query<Filters>,
+) -> Result<Json<Page<AdminOrderView>>, Problem> {
+    let filter = filters.parse()?;
+    let before: Option<OrderId> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
+    let key = &app.config.stripe_publishable_key;
+    Ok(Json(order::search(&app.pool, &filter, before, paging.limit, key).await?))
+}
+
+/// Any shopper's order
+#[utoipa::path(
+    get, path = "/admin/orders/{id}", operation_id = "get_any_order", tag = "administration",
+    params(("id" = OrderId, Path, description = "Of any order.")),
+    responses((status = 200, description = "The order.", body = AdminOrderView)),
+    security(("bearer" = ["admin"]))
+)]
+async fn view(
+    State(app): State<AppState>,
+    _: Admin,
+    PathId(id): PathId<OrderId>,
+) -> Result<Json<AdminOrderView>, Problem> {
+    find(&app, id).await
+}
+
+/// What happened to an order, the oldest first
+///
+/// Its requests, jobs, calls to Stripe, events, stock, mails and what operators did. Jobs that are done leave the list after
+/// `JOB_RETENTION_DAYS`, settled events after `WEBHOOK_RETENTION_DAYS`.
+#[utoipa::path(
+    get, path = "/admin/orders/{id}/timeline", operation_id = "get_timeline", tag = "administration",
+    params(("id" = OrderId, Path, description = "Of any order."), Paging),
+    responses((status = 200, description = "A page of it.", body = Page<Entry>)),
+    security(("bearer" = ["admin"]))
+)]
+async fn history(
+    State(app): State<AppState>,
+    _: Admin,
+    PathId(id): PathId<OrderId>,
+    paging: Paging,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let after: Option<Place> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
+    timeline::list(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment is disputed");
+
+fn disputed() -> Problem {
+    Problem::new(DISPUTED, "Stripe refuses refunds while a dispute is open, or once it is lost. Answer it there first.")
+}

@@ -1,0 +1,206 @@
+//! `kassa order show`: an order with all that is known of it, from its lines to the last mail.
+
+use std::{fmt::Write as _, str::FromStr};
+
+use anyhow::{Context as _, bail};
+use chrono::{DateTime, Utc};
+use clap::Subcommand;
+use common::{
+    id::OrderId,
+    money::{Currency, Money},
+    order::{
+        self, AdminOrderView,
+        timeline::{self, Entry},
+    },
+    page::decode_cursor,
+};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+
+use crate::{
+    output,
+    table::{short, table},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows an order: its lines, payment, refunds and disputes, and what happened to it
+    ///
+    /// Jobs that are done leave the timeline after JOB_RETENTION_DAYS, settled events after WEBHOOK_RETENTION_DAYS.
+    Show {
+        /// Its number, or its id
+        order: Address,
+        /// Prints it for machines
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What an order is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    Number(i64),
+    Id(OrderId),
+}
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(raw: &str) -> Result<Self, Self::Err> {
+        let number = raw.strip_prefix('#').unwrap_or(raw).parse::<u32>().map(|number| Self::Number(number.into()));
+        number.or_else(|_| raw.parse().map(Self::Id)).map_err(|_| "must be a number such as 1002, or an order's id")
+    }
+}
+
+/// Runs the command.
+pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
+    let Command::Show { order, json } = command;
+    let id = match order {
+        Address::Id(id) => id,
+        Address::Number(number) => {
+            let found = order::id_of(pool, number).await.context("the order can't be looked for")?;
+            found.with_context(|| format!("there is no order {number}"))?
+        }
+    };
+    let Some(view) = order::admin_view(pool, id, "").await.context("the order can't be read")? else {
+        bail!("there is no order {id}");
+    };
+    let entries = timeline(id, pool).await.context("the timeline can't be read")?;
+    if json { output::json(&for_machines(&view, &entries)) } else { output::line(&for_people(&view, &entries)) }
+}
+
+/// Most entries that are read at once.
+const BATCH: usize = 1_000;
+
+async fn timeline(id: OrderId, pool: &PgPool) -> anyhow::Result<Vec<Entry>> {
+    let (mut entries, mut after) = (Vec::new(), None);
+    loop {
+        let page = timeline::list(pool, id, after, BATCH).await?.context("the order is gone")?;
+        entries.extend(page.items);
+        match page.next_cursor {
+            Some(cursor) => after = Some(decode_cursor(&cursor)?),
+            None => return Ok(entries),
+        }
+    }
+}
+
+fn for_machines(order: &AdminOrderView, entries: &[Entry]) -> Value {
+    let mut shown = json!(order);
+    if let Some(payment) = shown["payment"].as_object_mut() {
+        payment.remove("client_secret");
+        payment.remove("publishable_key"); // it is the API's
+    }
+    shown["timeline"] = json!(entries);
+    shown
+}
+
+fn for_people(order: &AdminOrderView, entries: &[Entry]) -> String {
+    let view = &order.order;
+    let money = |amount: Money| show(amount, &view.currency);
+    let mut out = format!("order {}, {}\n", view.number, view.status);
+    let mut row = |name: &str, value: &str| writeln!(out, "  {name:<10} {value}").expect("a String takes all");
+    row("id", &view.id.to_string());
+    let name = order.user.name.as_deref().map(|name| format!("{} ", short(name))).unwrap_or_default();
+    row("shopper", &format!("{name}<{}>, user {}", short(&order.user.email), order.user.id));
+    row("placed", &time(view.created_at));
+    row("expires", &time(view.expires_at));
+    row("moved", &time(view.updated_at));
+    for (name, reason) in [
+        ("review", order.review_reason.clone()),
+        ("canceled", order.cancel_reason.and_then(|reason| json!(reason).as_str().map(str::to_owned))),
+    ] {
+        if let Some(reason) = reason {
+            row(name, &reason);
+        }
+    }
+    for item in &view.items {
+        row("line", &format!("{} × {}, {} ({})", item.quantity, short(&item.name), money(item.line_total), item.id));
+    }
+    row("total", &format!("{}, given back {}", money(view.total), money(view.refunded_total)));
+    row("payment", view.payment.intent_id.as_deref().unwrap_or("none at Stripe yet"));
+    if let Some(error) = &view.payment.last_error {
+        row("declined", &format!("{}: {}", short(&error.code), short(&error.message)));
+    }
+    for refund in &order.refunds {
+        let at_stripe = refund.stripe_refund_id.as_deref().unwrap_or("not at Stripe");
+        let unknown = if refund.outcome_unknown { ", its outcome is unknown" } else { "" };
+        let why = [&refund.reason, &refund.failure_reason].into_iter().flatten().map(|why| format!(": {}", short(why)));
+        row(
+            "refund",
+            &format!(
+                "{}, {}, asked for by {} at {} ({at_stripe}{unknown}){}",
+                money(refund.amount),
+                refund.status.name(),
+                refund.origin.name(),
+                time(refund.created_at),
+                why.collect::<String>(),
+            ),
+        );
+    }
+    for dispute in &order.disputes {
+        let why = dispute.reason.as_deref().map(|why| format!(": {}", short(why))).unwrap_or_default();
+        let (amount, id) = (money(dispute.amount), &dispute.stripe_dispute_id);
+        row("dispute", &format!("{amount}, {} since {} ({id}){why}", dispute.status.name(), time(dispute.updated_at)));
+    }
+    if let Some(shipment) = &order.shipment {
+        let (carrier, number) = (shipment.carrier.as_deref(), shipment.tracking_number.as_deref());
+        let told: Vec<_> = carrier.into_iter().chain(number).map(short).chain([time(shipment.created_at)]).collect();
+        row("sent", &told.join(", "));
+    }
+    out.push('\n');
+    out + &table(HEADINGS, entries.iter().map(cells))
+}
+
+const HEADINGS: [&str; 7] = ["TIME (UTC)", "TOLD BY", "WHAT", "WHO", "REQUEST", "TRACE", "MORE"];
+
+fn cells(entry: &Entry) -> [String; HEADINGS.len()] {
+    [
+        entry.time.format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        entry.source.name().to_owned(),
+        short(&entry.kind),
+        short(&entry.actor),
+        short(entry.request_id.as_deref().unwrap_or("–")),
+        short(entry.trace_id.as_deref().unwrap_or("–")),
+        more(&entry.data),
+    ]
+}
+
+/// The members that say something, in one line.
+fn more(data: &Value) -> String {
+    let members = data.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let members = members.map(|(name, value)| match value {
+        Value::String(text) => format!("{name}={}", short(text)),
+        other => format!("{name}={}", short(&other.to_string())),
+    });
+    members.collect::<Vec<_>>().join(" ")
+}
+
+fn show(amount: Money, currency: &str) -> String {
+    currency.parse().map_or_else(|_| format!("{} {currency}", amount.0), |currency: Currency| currency.show(amount))
+}
+
+fn time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_called_by_number_or_id() {
+        let id = OrderId::new();
+        assert_eq!("1002".parse(), Ok(Address::Number(1002)));
+        assert_eq!("#1002".parse(), Ok(Address::Number(1002)));
+        assert_eq!(id.to_string().parse(), Ok(Address::Id(id)));
+        for wrong in ["", "-1", "pi_1", "1.5"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn more_is_a_line_of_what_is_known() {
+        let data = json!({ "a": null, "b": "x\ny", "c": { "d": 1 }, "e": 2 });
+        assert_eq!(more(&data), r#"b=x y c={"d":1} e=2"#);
+    }
+}

@@ -1,0 +1,127 @@
+//! Reads what a mail tells of, as it is now.
+
+use chrono::DateTime;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{About, Kind, OrderFacts, Outgoing, RefundFacts, ResetFacts, ShipmentFacts, StockFacts};
+use crate::{
+    id::{EmailId, OrderId, PasswordResetId, ProductId},
+    money::Money,
+    order::Status,
+    payment::RefundStatus,
+};
+
+/// A mail that still has to be sent.
+///
+/// # Errors
+/// The database's.
+pub async fn load(pool: &PgPool, id: EmailId) -> sqlx::Result<Option<Outgoing>> {
+    let row = sqlx::query!(
+        r#"SELECT kind AS "kind: Kind", object_id, "to" FROM emails WHERE id = $1 AND status = 'pending'"#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let (name, about) = match row.kind {
+        Kind::OrderConfirmed | Kind::PaymentFailed | Kind::OrderCanceled => {
+            let (name, order) = order(pool, OrderId(row.object_id)).await?;
+            (name, About::Order(order))
+        }
+        Kind::Refunded => refund(pool, row.object_id).await?,
+        Kind::Shipped => shipment(pool, OrderId(row.object_id)).await?,
+        Kind::LowStock => (None, stock(pool, row.object_id).await?),
+        Kind::PasswordReset => password_reset(pool, PasswordResetId(row.object_id)).await?,
+    };
+    Ok(Some(Outgoing { id, kind: row.kind, to: row.to, name, about }))
+}
+
+async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, OrderFacts)> {
+    let row = sqlx::query!(
+        r#"SELECT u.name, o.number, o.status AS "status: Status", o.total AS "total: Money", o.expires_at,
+                  (SELECT last_error_message FROM payment_intents p
+                   WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because
+           FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
+        id.0
+    )
+    .fetch_one(pool)
+    .await?;
+    let lines = sqlx::query!(
+        "SELECT name_snapshot, quantity, price_snapshot FROM order_items WHERE order_id = $1 ORDER BY id",
+        id.0
+    )
+    .fetch_all(pool)
+    .await?;
+    let facts = OrderFacts {
+        id,
+        number: row.number,
+        status: row.status,
+        total: row.total,
+        expires_at: row.expires_at,
+        declined_because: row.declined_because,
+        lines: lines
+            .into_iter()
+            .map(|l| (l.name_snapshot, l.quantity, Money(l.price_snapshot * i64::from(l.quantity))))
+            .collect(),
+    };
+    Ok((row.name, facts))
+}
+
+async fn refund(pool: &PgPool, id: Uuid) -> sqlx::Result<(Option<String>, About)> {
+    let row = sqlx::query!(
+        r#"SELECT r.order_id AS "order_id: OrderId", r.amount AS "amount: Money", r.status AS "status: RefundStatus",
+                  p.currency, p.duplicate, o.refunded_total AS "refunded_total: Money"
+           FROM refunds r JOIN payment_intents p ON p.id = r.payment_intent_id JOIN orders o ON o.id = r.order_id
+           WHERE r.id = $1"#,
+        id
+    )
+    .fetch_one(pool)
+    .await?;
+    let (name, order) = order(pool, row.order_id).await?;
+    let facts = RefundFacts {
+        amount: row.amount,
+        currency: row.currency,
+        refunded_total: row.refunded_total,
+        of_duplicate: row.duplicate,
+        has_succeeded: row.status == RefundStatus::Succeeded,
+    };
+    Ok((name, About::Refund(order, facts)))
+}
+
+async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, About)> {
+    let (name, order) = order(pool, id).await?;
+    let facts =
+        sqlx::query_as!(ShipmentFacts, "SELECT carrier, tracking_number FROM shipments WHERE order_id = $1", id.0)
+            .fetch_one(pool)
+            .await?;
+    Ok((name, About::Shipment(order, facts)))
+}
+
+/// The product of a row of the ledger.
+async fn stock(pool: &PgPool, movement: Uuid) -> sqlx::Result<About> {
+    let facts = sqlx::query_as!(
+        StockFacts,
+        r#"SELECT p.id AS "id: ProductId", p.name, p.stock, p.stock - p.reserved AS "available!",
+                  p.status = 'active' AS "is_for_sale!"
+           FROM stock_movements m JOIN products p ON p.id = m.product_id WHERE m.id = $1"#,
+        movement
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(About::Stock(facts))
+}
+
+async fn password_reset(pool: &PgPool, id: PasswordResetId) -> sqlx::Result<(Option<String>, About)> {
+    let row = sqlx::query!(
+        r#"SELECT u.name, r.expires_at, (r.used_at IS NULL AND r.expires_at > now()) AS "is_open!"
+           FROM password_resets r JOIN users u ON u.id = r.user_id WHERE r.id = $1"#,
+        id.0
+    )
+    .fetch_optional(pool)
+    .await?;
+    // It goes with its user, and when it has been over for a while.
+    let (name, expires_at, is_open) =
+        row.map_or((None, DateTime::UNIX_EPOCH, false), |row| (row.name, row.expires_at, row.is_open));
+    Ok((name, About::PasswordReset(ResetFacts { id, expires_at, is_open })))
+}

@@ -1,0 +1,151 @@
+//! What administrators look for among all orders.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::{AdminOrderView, Status, admin_view::admin_views};
+use crate::{account::Email, catalog::SearchText, db, id::OrderId, page::Page};
+
+/// Which orders. What isn't said doesn't matter.
+#[derive(Clone, Debug, Default)]
+pub struct OrderFilter {
+    /// Those that stand there.
+    pub status: Option<Status>,
+    /// Those of this account, in whatever case.
+    pub email: Option<Email>,
+    /// What somebody has typed.
+    pub query: Option<OrderQuery>,
+    /// Those placed then, or later.
+    pub from: Option<DateTime<Utc>>,
+    /// Those placed before.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// What leads to orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderQuery {
+    /// The number that people call it: `1002` or `#1002`.
+    Number(i64),
+    /// Stripe's id of its payment: `pi_…`
+    Intent(String),
+    /// Ours.
+    Id(OrderId),
+    /// How its shopper's name or e-mail address begins, in whatever case.
+    Beginning(String),
+}
+
+impl From<&SearchText> for OrderQuery {
+    fn from(text: &SearchText) -> Self {
+        let text = text.as_str();
+        if let Ok(number) = text.strip_prefix('#').unwrap_or(text).parse::<u32>() {
+            Self::Number(number.into())
+        } else if let Ok(id) = text.parse() {
+            Self::Id(id)
+        } else if text.starts_with("pi_") {
+            Self::Intent(text.to_owned())
+        } else {
+            Self::Beginning(text.to_owned())
+        }
+    }
+}
+
+impl OrderQuery {
+    /// For `LIKE`: its special characters stand for themselves.
+    fn pattern(&self) -> Option<String> {
+        let Self::Beginning(text) = self else { return None };
+        Some(text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_") + "%")
+    }
+}
+
+/// The orders that match, the newest first: `limit` of them, placed before `before`. `key` is the publishable one.
+///
+/// # Errors
+/// The database's.
+pub async fn search(
+    pool: &PgPool,
+    filter: &OrderFilter,
+    before: Option<OrderId>,
+    limit: usize,
+    key: &str,
+) -> sqlx::Result<Page<AdminOrderView>> {
+    let mut tx = db::begin_snapshot(pool).await?;
+    // Each filter has its index: a plan that has to do for all of them together would use none.
+    sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)").fetch_one(&mut *tx).await?;
+    let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let found = ids(&mut tx, filter, before, rows).await?;
+    let orders = admin_views(&mut tx, &found, key).await?;
+    Ok(Page::from_rows(orders, limit, |order| order.order.id))
+}
+
+/// The id of the order with this number.
+///
+/// # Errors
+/// The database's.
+pub async fn id_of(pool: &PgPool, number: i64) -> sqlx::Result<Option<OrderId>> {
+    sqlx::query_scalar!(r#"SELECT id AS "id: OrderId" FROM orders WHERE number = $1"#, number)
+        .fetch_optional(pool)
+        .await
+}
+
+async fn ids(
+    tx: &mut PgConnection,
+    filter: &OrderFilter,
+    before: Option<OrderId>,
+    rows: i64,
+) -> sqlx::Result<Vec<Uuid>> {
+    let query = filter.query.as_ref();
+    let number = query.and_then(|query| if let OrderQuery::Number(number) = query { Some(*number) } else { None });
+    let intent = query.and_then(|query| if let OrderQuery::Intent(id) = query { Some(id.as_str()) } else { None });
+    let id = query.and_then(|query| if let OrderQuery::Id(id) = query { Some(id.0) } else { None });
+    sqlx::query_scalar!(
+        "SELECT o.id FROM orders o
+         WHERE ($1::uuid IS NULL OR o.id < $1)
+           AND ($2::text IS NULL OR o.status = $2)
+           AND ($3::text IS NULL OR o.user_id = (SELECT id FROM users WHERE email = $3::text::citext))
+           AND ($4::timestamptz IS NULL OR o.created_at >= $4)
+           AND ($5::timestamptz IS NULL OR o.created_at < $5)
+           AND ($6::bigint IS NULL OR o.number = $6)
+           AND ($7::text IS NULL OR o.id = (SELECT order_id FROM payment_intents WHERE stripe_id = $7))
+           AND ($8::uuid IS NULL OR o.id = $8)
+           AND ($9::text IS NULL OR o.user_id IN (
+                 SELECT id FROM users WHERE lower(email::text) LIKE lower($9)
+                 UNION ALL SELECT id FROM users WHERE lower(name) LIKE lower($9)))
+         ORDER BY o.id DESC LIMIT $10",
+        before.map(|id| id.0),
+        filter.status.map(Status::name),
+        filter.email.as_ref().map(Email::as_str),
+        filter.from,
+        filter.to,
+        number,
+        intent,
+        id,
+        query.and_then(OrderQuery::pattern),
+        rows,
+    )
+    .fetch_all(tx)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(raw: &str) -> OrderQuery {
+        let text = SearchText::parse(raw).expect("a text").expect("words");
+        OrderQuery::from(&text)
+    }
+
+    #[test]
+    fn what_is_typed_is_taken_for_what_it_looks_like() {
+        let id = OrderId::new();
+        assert_eq!(query(" 1002 "), OrderQuery::Number(1002));
+        assert_eq!(query("#1002"), OrderQuery::Number(1002));
+        assert_eq!(query(&id.to_string()), OrderQuery::Id(id));
+        assert_eq!(query("pi_3AfoxZ"), OrderQuery::Intent("pi_3AfoxZ".into()));
+        for name in ["Ada", "42@example.com", "-1", "99999999999999999999"] {
+            assert_eq!(query(name), OrderQuery::Beginning(name.into()));
+        }
+        assert_eq!(query(r"100%_\").pattern().as_deref(), Some(r"100\%\_\\%"));
+    }
+}

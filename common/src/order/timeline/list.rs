@@ -1,0 +1,171 @@
+//! Reads the timeline: what the tables of the shop's parts tell of one order, in one list.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{db, id::OrderId, page::Page};
+
+/// Who tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum Source {
+    /// The order: it was placed, moved, refunded, told of.
+    Order,
+    /// The queue: a job about it, as the job is now. A job that is done is forgotten after `JOB_RETENTION_DAYS`.
+    Job,
+    /// The log of payments: a call to Stripe, or an event that was applied.
+    Payment,
+    /// The inbox: an event that Stripe has sent, as it stands now. A settled one is forgotten after `WEBHOOK_RETENTION_DAYS`.
+    Webhook,
+    /// The stock ledger.
+    Stock,
+    /// The outbox: a mail, as it stands now.
+    Mail,
+    /// The audit log: what an operator did.
+    Audit,
+}
+
+impl Source {
+    /// As it is printed.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Job => "job",
+            Self::Payment => "payment",
+            Self::Webhook => "webhook",
+            Self::Stock => "stock",
+            Self::Mail => "mail",
+            Self::Audit => "audit",
+        }
+    }
+}
+
+/// Something that happened to an order, or on its behalf.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = TimelineEntry)]
+pub struct Entry {
+    /// Its own: of the job, the mail, and so on.
+    pub id: Uuid,
+    /// When it happened, or began.
+    pub time: DateTime<Utc>,
+    /// Who tells of it.
+    pub source: Source,
+    /// What it is: `order.paid`, the queue of a job, the operation at Stripe, the type of an event, …
+    pub kind: String,
+    /// Who did it: `user:…`, `stripe`, `system`.
+    pub actor: String,
+    /// The request that it follows from.
+    pub request_id: Option<String>,
+    /// The trace that it is part of (W3C Trace Context), 32 digits in hex.
+    pub trace_id: Option<String>,
+    /// What else is known of it: its members depend on the source and the kind.
+    #[schema(value_type = Object)]
+    pub data: Value,
+}
+
+/// Behind which entry a page starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    time: DateTime<Utc>,
+    id: Uuid,
+}
+
+/// What happened to an order, the oldest first: `limit` entries behind `after`; `None` where there is no such order. What one
+/// transaction wrote has one time, and stands in the order in which it was written.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    pool: &PgPool,
+    order: OrderId,
+    after: Option<Place>,
+    limit: usize,
+) -> sqlx::Result<Option<Page<Entry>>> {
+    let mut tx = db::begin_snapshot(pool).await?;
+    let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM orders WHERE id = $1) AS "exists!""#, order.0);
+    if !exists.fetch_one(&mut *tx).await? {
+        return Ok(None);
+    }
+    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let rows = entries(&mut tx, order, after, one_more).await?;
+    Ok(Some(Page::from_rows(rows, limit, |entry| Place { time: entry.time, id: entry.id })))
+}
+
+/// A job's trace is kept as `00-TRACE-SPAN-FLAGS`.
+async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, rows: i64) -> sqlx::Result<Vec<Entry>> {
+    sqlx::query_as!(
+        Entry,
+        r#"WITH its AS (
+             SELECT $1::uuid AS id
+             UNION ALL SELECT id FROM payment_intents WHERE order_id = $1
+             UNION ALL SELECT id FROM refunds WHERE order_id = $1
+           ), mails AS (
+             SELECT e.* FROM emails e WHERE e.object_id IN (SELECT id FROM its)
+           ), events AS (
+             SELECT w.* FROM webhook_logs w WHERE w.order_id = $1
+           ), keys AS (
+             SELECT id::text AS key FROM its UNION ALL SELECT id::text FROM mails UNION ALL SELECT id::text FROM events
+           ), tasks AS (
+             SELECT j.* FROM jobs j WHERE j.done_at IS NOT NULL AND j.dedupe_key IN (SELECT key FROM keys)
+             UNION ALL
+             SELECT j.* FROM jobs j
+             WHERE j.done_at IS NULL AND j.dedupe_key IN (SELECT key FROM keys)
+               AND j.job_type IN ('payment.create_intent', 'payment.cancel_intent', 'payment.refund', 'webhook.process',
+                                  'inventory.decrement', 'order.expire', 'email.send')
+           ), entries AS (
+             SELECT id, created_at AS time, 'order' AS source, kind, actor, request_id, trace_id, data
+             FROM order_events WHERE order_id = $1
+             UNION ALL
+             SELECT id, created_at, 'job', job_type, 'system', request_id, split_part(trace, '-', 2),
+                    jsonb_build_object(
+                      'state', CASE WHEN status = 'Killed' THEN 'dead'
+                                    WHEN status = 'Pending' AND (failures > 0 OR crashes > 0) THEN 'retrying'
+                                    ELSE lower(status) END,
+                      'attempts', attempts, 'failures', failures, 'crashes', crashes, 'last_error', last_error, 'run_at', run_at,
+                      'done_at', done_at, 'about', job)
+             FROM tasks
+             UNION ALL
+             SELECT id, created_at, 'payment', operation, CASE WHEN operation LIKE 'event:%' THEN 'stripe' ELSE 'system' END,
+                    request_id, trace_id,
+                    jsonb_build_object(
+                      'outcome', outcome, 'stripe_object_id', stripe_object_id, 'amount', amount, 'error_type', error_type,
+                      'decline_code', decline_code, 'stripe_request_id', stripe_request_id)
+             FROM payment_logs WHERE order_id = $1
+             UNION ALL
+             SELECT id, created_at, 'webhook', type, 'stripe', request_id, trace_id,
+                    jsonb_build_object(
+                      'stripe_event_id', stripe_event_id, 'status', status, 'attempts', attempts, 'error', error,
+                      'processed_at', processed_at)
+             FROM events
+             UNION ALL
+             SELECT m.id, m.created_at, 'stock', m.kind, m.actor, m.request_id, m.trace_id,
+                    jsonb_build_object('product_id', m.product_id, 'order_item_id', i.id, 'delta', m.delta, 'reason', m.reason)
+             FROM order_items i JOIN stock_movements m ON m.order_item_id = i.id WHERE i.order_id = $1
+             UNION ALL
+             SELECT id, created_at, 'mail', kind, 'system', request_id, trace_id,
+                    jsonb_build_object(
+                      'status', status, 'subject', subject, 'attempts', attempts, 'error', error, 'sent_at', sent_at)
+             FROM mails
+             UNION ALL
+             SELECT id, created_at, 'audit', action, actor, request_id, trace_id,
+                    jsonb_build_object('before', before, 'after', after)
+             FROM audit_log WHERE object = 'order:' || $1::uuid
+           )
+           SELECT id AS "id!", time AS "time!", source AS "source!: Source", kind AS "kind!", actor AS "actor!", request_id,
+                  trace_id, data AS "data!"
+           FROM entries
+           WHERE $2::timestamptz IS NULL OR (time, id) > ($2, $3)
+           ORDER BY time, id LIMIT $4"#,
+        order.0,
+        after.map(|place| place.time),
+        after.map(|place| place.id),
+        rows,
+    )
+    .fetch_all(tx)
+    .await
+}

@@ -1,0 +1,36 @@
+//! A webhook is lost.
+
+use serde_json::json;
+
+use super::{Watched, an_order, kinds};
+use crate::harness::text;
+
+#[tokio::test]
+async fn a_lost_webhook_is_found_by_a_comparison_and_healed() {
+    let watched = Watched::start().await;
+    let shop = &watched.shop;
+    watched
+        .under_load(async {
+            let (shopper, order) = an_order(shop).await;
+            shop.control().put("/webhooks", &json!({ "mode": "drop" })).await.expect(200);
+            shop.confirm(&order, "pm_card_visa").await.expect(200);
+            let differs = shop.reconcile(&["--dry-run"]).await;
+            assert!(differs.code == 1 && differs.out.contains(text(&order["id"])), "{differs:?}");
+            assert_eq!(shopper.see(&order).await["status"], "awaiting_payment", "it only told");
+            assert!(watched.firing("KassaReconciliationHealed").await.is_none());
+
+            assert_eq!(shop.reconcile(&[]).await.code, 0);
+            let runbook = watched.fires("KassaReconciliationHealed").await;
+            shopper.wait_for(&order, "paid").await;
+            let shown = watched.shown(&order).await;
+            assert!(kinds(&shown, "payment").contains(&"reconcile"), "{:?}", kinds(&shown, "payment"));
+            assert!(watched.firing("KassaReconciliationLeft").await.is_none());
+
+            shop.control().put("/webhooks", &json!({ "mode": "deliver" })).await.expect(200);
+            let told = runbook.kassa(&["reconcile"]).await;
+            assert!(told.contains("0 differed, 0 do still"), "{told}");
+            watched.resolves("KassaReconciliationHealed").await;
+        })
+        .await;
+    watched.finish().await;
+}
