@@ -65,5 +65,5 @@ async fn sell(tx: &mut PgConnection, item: OrderItemId, line: Line) -> sqlx::Res
     )
     .execute(&mut *tx)
     .await?;
-    record(tx, line.product_id, -quantity, Movement::Sale(item), Actor::System).await
+    record(tx, line.product_id, -quantity, Movement::Sale(item), Actor::System).await.map(|_| ())
 }

@@ -1,9 +1,11 @@
 //! Mails: an outbox that is written in the transaction of what it tells, and what each mail says. The worker sends them.
 
+mod list;
 mod outbox;
 mod outgoing;
 mod render;
 
+pub use list::{Filter, Listed, Status, UnknownStatus, page};
 pub use outbox::{attempted, sent, withdraw};
 pub(crate) use outbox::{enqueue, enqueue_password_reset, failed, wait_again};
 pub use outgoing::{About, OrderFacts, Outgoing, ResetFacts, load};

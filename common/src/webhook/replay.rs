@@ -1,10 +1,10 @@
 //! Events are applied again, at somebody's wish.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{EventStatus, Listed};
 use crate::{
-    db,
+    db::{self, AsDatabaseError},
     id::WebhookLogId,
     jobs::{self, ProcessWebhook},
 };
@@ -16,6 +16,8 @@ pub enum Replay {
     Enqueued,
     /// Nothing: it was applied, and what it said counts already.
     AppliedAlready,
+    /// Nothing: it is being looked at in this moment.
+    UnderWay,
 }
 
 impl Replay {
@@ -25,25 +27,56 @@ impl Replay {
     }
 }
 
+/// Why an event is not replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// There is no such event.
+    #[error("there is no such event")]
+    NotFound,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl AsDatabaseError for ReplayError {
+    fn as_database_error(&self) -> Option<&sqlx::Error> {
+        if let Self::Database(error) = self { Some(error) } else { None }
+    }
+}
+
 /// Has an event that was not applied looked at again, at once.
 ///
 /// # Errors
-/// The database's.
-pub async fn replay(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Replay> {
+/// See [`ReplayError`].
+pub async fn replay(pool: &PgPool, id: WebhookLogId) -> Result<Replay, ReplayError> {
+    db::retrying(|| replay_once(pool, id)).await
+}
+
+async fn replay_once(pool: &PgPool, id: WebhookLogId) -> Result<Replay, ReplayError> {
     let mut tx = db::begin(pool).await?;
-    let waits = sqlx::query!(
-        "UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1 AND status <> 'processed'",
-        id.0
-    )
-    .execute(&mut *tx)
-    .await?;
-    if waits.rows_affected() == 0 {
+    let status =
+        sqlx::query_scalar!(r#"SELECT status AS "status: EventStatus" FROM webhook_logs WHERE id = $1 FOR NO KEY UPDATE"#, id.0)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(ReplayError::NotFound)?;
+    let job = ProcessWebhook { webhook_log_id: id };
+    if status == EventStatus::Processed {
         return Ok(Replay::AppliedAlready);
     }
-    let job = ProcessWebhook { webhook_log_id: id };
+    if jobs::is_running(&mut tx, &job).await? {
+        return Ok(Replay::UnderWay);
+    }
+    wait_again(&mut tx, id).await?;
     if jobs::enqueue(&mut tx, &job).await?.is_none() {
         jobs::hasten(&mut tx, &job).await?; // the one that waits does it now
     }
     tx.commit().await?;
     Ok(Replay::Enqueued)
+}
+
+async fn wait_again(tx: &mut PgConnection, id: WebhookLogId) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1", id.0)
+        .execute(tx)
+        .await
+        .map(|_| ())
 }

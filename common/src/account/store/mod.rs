@@ -5,7 +5,7 @@ pub(super) mod refresh_tokens;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Email, PersonName, Role, User};
+use super::{Email, ListUsers, PersonName, Role, User};
 use crate::id::UserId;
 
 /// A user with what logs in.
@@ -132,4 +132,49 @@ pub(super) async fn replace_hash(pool: &PgPool, id: UserId, old: &str, new: &str
     .execute(pool)
     .await
     .map(|_| ())
+}
+
+/// This user and all administrators, in the order of their ids and locked until the transaction ends.
+pub(super) async fn lock_with_admins(tx: &mut PgConnection, id: UserId) -> sqlx::Result<Vec<User>> {
+    sqlx::query_as!(
+        User,
+        r#"SELECT id AS "id: UserId", email::text AS "email!", name, role AS "role: Role", created_at
+           FROM users WHERE id = $1 OR role = 'admin' ORDER BY id FOR NO KEY UPDATE"#,
+        id.0,
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// Sets what a user may do, whose row is locked.
+pub(super) async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET role = $2, updated_at = now() WHERE id = $1", id.0, role as Role)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Users, the newest first, one more than is wanted.
+pub(super) async fn list_users(conn: &mut PgConnection, wanted: &ListUsers) -> sqlx::Result<Vec<User>> {
+    let (from, behind) = wanted.email.as_ref().map_or((None, None), |email| {
+        let (from, behind) = email.range();
+        (Some(from), behind)
+    });
+    sqlx::query_as!(
+        User,
+        r#"SELECT id AS "id: UserId", email::text AS "email!", name, role AS "role: Role", created_at
+           FROM users
+           WHERE ($1::text IS NULL OR lower(email::text) ~>=~ $1)
+             AND ($2::text IS NULL OR lower(email::text) ~<~ $2)
+             AND ($3::text IS NULL OR role = $3)
+             AND ($4::uuid IS NULL OR id < $4)
+           ORDER BY id DESC LIMIT $5"#,
+        from,
+        behind,
+        wanted.role.map(Role::name),
+        wanted.before.map(|id| id.0),
+        i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -1,9 +1,14 @@
 //! The books of reconciliation: what is to be compared with Stripe, and what was found to differ. The worker asks Stripe.
 
+mod runs;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 use uuid::Uuid;
+
+pub use runs::{Enqueued, ListedDifference, Run, Settled, differences, enqueue, runs};
 
 use crate::{
     id::{OrderId, ReconciliationId},
@@ -12,8 +17,10 @@ use crate::{
 };
 
 /// What differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = DifferenceKind)]
 pub enum Kind {
     /// A payment.
     Intent,
