@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod actor;
+pub mod audit;
 pub mod cart;
 pub mod catalog;
 pub mod clock;

@@ -98,10 +98,10 @@ async fn add(
 )]
 async fn remove(
     State(app): State<AppState>,
-    _: Admin,
+    Admin(admin): Admin,
     PathIds(product, image): PathIds<ProductId, ImageId>,
 ) -> Result<StatusCode, Problem> {
-    images::remove(&app.pool, product, image).await?;
+    images::remove(&app.pool, admin.id, product, image).await?;
     app.answers.forget();
     Ok(StatusCode::NO_CONTENT)
 }

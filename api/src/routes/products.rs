@@ -388,11 +388,11 @@ impl From<EditError> for Problem {
 )]
 async fn archive(
     State(app): State<AppState>,
-    _: Admin,
+    Admin(admin): Admin,
     PathId(id): PathId<ProductId>,
     IfMatch(precondition): IfMatch,
 ) -> Result<StatusCode, Problem> {
-    catalog::archive(&app.pool, id, &precondition).await?;
+    catalog::archive(&app.pool, admin.id, id, &precondition).await?;
     app.answers.forget();
     Ok(StatusCode::NO_CONTENT)
 }

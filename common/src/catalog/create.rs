@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Description, Price, Product, ProductName, Slug, Stock, store};
 use crate::{
     actor::Actor,
+    audit::{self, Act, Action, Object},
     db,
     id::{ProductId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
@@ -95,6 +96,13 @@ async fn create_once(
     if product.stock > 0 {
         inventory::record(&mut tx, product.id, product.stock, Movement::Initial, Actor::User(actor)).await?;
     }
+    let act = Act {
+        action: Action::ProductCreated,
+        object: Object::Product(product.id),
+        before: None,
+        after: Some(product.settable()),
+    };
+    audit::record(&mut tx, Actor::User(actor), act).await?;
     if let Some(key) = key {
         key.keep(&mut tx, actor, product.id.0).await?;
     }

@@ -5,6 +5,7 @@ use sqlx::PgPool;
 use super::{Description, Price, Product, ProductName, ProductStatus, Slug, Stock, store};
 use crate::{
     actor::Actor,
+    audit::{self, Act, Action, Object},
     db,
     id::{ProductId, UserId},
     inventory::{self, Movement},
@@ -117,6 +118,10 @@ async fn edit_once(
         let adjustment = Movement::Adjustment { reason: None };
         inventory::record(&mut tx, id, new.stock - old.stock, adjustment, Actor::User(actor)).await?;
     }
+    let (before, after) = audit::difference(old.settable(), &stored.settable());
+    let act =
+        Act { action: Action::ProductEdited, object: Object::Product(id), before: Some(before), after: Some(after) };
+    audit::record(&mut tx, Actor::User(actor), act).await?;
     tx.commit().await?;
     Ok(stored)
 }

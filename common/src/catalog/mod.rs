@@ -16,6 +16,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sqlx::{PgPool, types::Json};
 use utoipa::ToSchema;
 
@@ -101,6 +102,14 @@ pub struct ProductView {
 }
 
 impl Product {
+    /// What an admin may set of it, for the audit log.
+    fn settable(&self) -> Value {
+        json!({
+            "name": self.name, "slug": self.slug, "description": self.description, "price": self.price,
+            "status": self.status, "stock": self.stock,
+        })
+    }
+
     /// This product as this viewer sees it, in a shop with this currency, whose images are there.
     pub fn show(self, currency: Currency, links: &Links, viewer: Viewer) -> ProductView {
         ProductView {

@@ -1,11 +1,14 @@
 //! Adding an image to a product.
 
 use bytes::Bytes;
+use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Image, Storage, StorageError, key, rows};
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
     db,
     id::{ImageId, ProductId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
@@ -167,6 +170,13 @@ async fn add_once(
         return Err(AddError::TooMany);
     }
     jobs::enqueue(&mut tx, &ProcessImage { image_id: id }).await?;
+    let act = Act {
+        action: Action::ProductImageAdded,
+        object: Object::Product(product),
+        before: None,
+        after: Some(json!({ "image_id": id, "alt": alt.as_str() })),
+    };
+    audit::record(&mut tx, Actor::User(actor), act).await?;
     if let Some(key) = key {
         key.keep(&mut tx, actor, id.0).await?;
     }

@@ -1,11 +1,14 @@
 //! Taking an image away: at once from what is shown, then, by a job, its objects and its row.
 
+use serde_json::json;
 use sqlx::PgPool;
 
 use super::rows;
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
     db,
-    id::{ImageId, ProductId},
+    id::{ImageId, ProductId, UserId},
     jobs::{self, CompleteError, Lease, RemoveImage},
 };
 
@@ -33,21 +36,26 @@ impl db::AsDatabaseError for RemoveError {
 ///
 /// # Errors
 /// See [`RemoveError`].
-pub async fn remove(pool: &PgPool, product: ProductId, image: ImageId) -> Result<(), RemoveError> {
+pub async fn remove(pool: &PgPool, actor: UserId, product: ProductId, image: ImageId) -> Result<(), RemoveError> {
     db::retrying(|| async {
         let mut tx = db::begin(pool).await?;
         rows::touch(&mut tx, product).await?;
         let removed = sqlx::query!(
             "UPDATE product_images SET status = 'removed', updated_at = now()
-             WHERE id = $1 AND product_id = $2 AND status <> 'removed'",
+             WHERE id = $1 AND product_id = $2 AND status <> 'removed' RETURNING alt",
             image.0,
             product.0,
         )
-        .execute(&mut *tx)
-        .await?;
-        if removed.rows_affected() == 0 {
-            return Err(RemoveError::NotFound);
-        }
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(RemoveError::NotFound)?;
+        let act = Act {
+            action: Action::ProductImageRemoved,
+            object: Object::Product(product),
+            before: Some(json!({ "image_id": image, "alt": removed.alt })),
+            after: None,
+        };
+        audit::record(&mut tx, Actor::User(actor), act).await?;
         jobs::enqueue(&mut tx, &RemoveImage { image_id: image }).await?;
         Ok(tx.commit().await?)
     })

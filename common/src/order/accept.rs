@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Event, Next, Order, Shortfall, Status, advance::advance, shortfall::shortfalls, store, timeline};
 use crate::{
     actor::Actor,
+    audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError, retrying},
     id::{OrderId, UserId},
     inventory, payment,
@@ -73,7 +74,15 @@ pub async fn accept(pool: &PgPool, admin: UserId, id: OrderId) -> Result<(), Acc
         }
         reserve_released(&mut tx, &order).await?;
         timeline::record(&mut tx, id, "order.accepted", Actor::User(admin), json!({})).await?;
+        let before = json!({ "status": order.status });
         advance(&mut tx, &mut order, Event::Accept, Actor::User(admin)).await?;
+        let act = Act {
+            action: Action::OrderAccepted,
+            object: Object::Order(id),
+            before: Some(before),
+            after: Some(json!({ "status": order.status })),
+        };
+        audit::record(&mut tx, Actor::User(admin), act).await?;
         Ok(store::commit(tx, &order).await?)
     })
     .await

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Applied, Booked, Event, Order, Source, Status, advance::advance, store, timeline};
 use crate::{
     actor::Actor,
+    audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError, retrying},
     id::{OrderId, OrderItemId, PaymentIntentId, RefundId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
@@ -120,7 +121,10 @@ async fn request_once(pool: &PgPool, request: &RequestRefund) -> Result<RefundRe
             .ok_or(sqlx::Error::RowNotFound)?; // only those that nobody asked for are asked for once
     let units: i64 = request.restock.iter().map(|r| i64::from(r.quantity)).sum();
     let data = json!({ "refund_id": refund, "amount": amount, "reason": request.reason, "restocked": units });
-    timeline::record(&mut tx, order.id, "refund.requested", actor, data).await?;
+    timeline::record(&mut tx, order.id, "refund.requested", actor, data.clone()).await?;
+    let act =
+        Act { action: Action::OrderRefundRequested, object: Object::Order(order.id), before: None, after: Some(data) };
+    audit::record(&mut tx, actor, act).await?;
     request.key.keep(&mut tx, request.admin, refund.0).await?;
     store::announce(&mut tx, order.id).await?;
     store::commit(tx, &order).await?;
