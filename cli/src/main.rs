@@ -4,6 +4,7 @@
 mod admin;
 mod database;
 mod jobs;
+mod operator;
 mod output;
 mod reconcile;
 mod table;

@@ -12,6 +12,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
+    operator::operator,
     output,
     table::{short, table},
 };
@@ -64,7 +65,9 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     match command {
-        Command::List { status, kind, limit, json } => list(&Filter { status, kind, limit, before: None }, json, pool).await,
+        Command::List { status, kind, limit, json } => {
+            list(&Filter { status, kind, limit, before: None }, json, pool).await
+        }
         Command::Show { id, json } => show(&id, json, pool).await,
         Command::Replay { ids, failed: false, dry_run } => {
             let mut events = Vec::with_capacity(ids.len());
@@ -143,7 +146,7 @@ async fn replay(events: &[Listed], dry_run: bool, pool: &PgPool) -> anyhow::Resu
         let replayed = if dry_run {
             Replay::forecast(event)
         } else {
-            webhook::replay(pool, event.id)
+            webhook::replay(pool, operator(), event.id)
                 .await
                 .with_context(|| format!("{} was not replayed", event.stripe_event_id))?
         };

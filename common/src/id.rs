@@ -75,6 +75,8 @@ ids! {
     ReconciliationId
     /// A row of `reconciliation_differences`.
     DifferenceId
+    /// A row of `audit_log`.
+    AuditId
     /// A row of `emails`.
     EmailId
     /// A row of `jobs`.

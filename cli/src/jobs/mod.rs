@@ -17,7 +17,7 @@ use common::{
 };
 use sqlx::PgPool;
 
-use crate::output;
+use crate::{operator::operator, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -90,14 +90,16 @@ const DAY: f64 = 24.0 * 60.0 * 60.0;
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     match command {
-        Command::List { queue, state, limit, json } => list::run(&Filter { state, queue, limit, before: None }, json, pool).await,
+        Command::List { queue, state, limit, json } => {
+            list::run(&Filter { state, queue, limit, before: None }, json, pool).await
+        }
         Command::Show { id, json } => show::run(id, json, pool).await,
         Command::Retry { ids, all: _, queue, error_contains } if ids.is_empty() => {
             retry_all(Which { queue, error_contains, after: None }, pool).await
         }
         Command::Retry { ids, .. } => {
             for id in ids {
-                match jobs::retry(pool, id).await {
+                match jobs::retry(pool, operator(), id).await {
                     Ok(retried) => tell(id, retried)?,
                     Err(error @ (RetryError::NotFound | RetryError::NotDead(_))) => bail!("{id}: {error}"),
                     Err(RetryError::Database(error)) => return Err(error).context(format!("{id} was not run again")),
@@ -116,8 +118,9 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
 async fn retry_all(mut which: Which, pool: &PgPool) -> anyhow::Result<()> {
     let mut found_any = false;
     loop {
-        let batch = jobs::retry_some(pool, &which, BATCH).await;
-        let batch = batch.context("the other dead jobs could not be run again: `kassa jobs list --state dead` shows them")?;
+        let batch = jobs::retry_some(pool, operator(), &which, BATCH).await;
+        let batch =
+            batch.context("the other dead jobs could not be run again: `kassa jobs list --state dead` shows them")?;
         let Some(last) = batch.jobs.last() else { break };
         which.after = Some(last.id);
         found_any = true;

@@ -1,10 +1,13 @@
 //! Users, as administrators see them, and what these may do.
 
+use serde_json::json;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::{Role, User, store};
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError},
     id::UserId,
     page::Page,
@@ -115,6 +118,13 @@ async fn set_role_once(pool: &PgPool, admin: UserId, id: UserId, role: Role) -> 
         return Err(RoleError::LastAdmin);
     }
     store::set_role(&mut tx, id, role).await?;
+    let act = Act {
+        action: Action::UserRoleChanged,
+        object: Object::User(id),
+        before: Some(json!({ "role": user.role })),
+        after: Some(json!({ "role": role })),
+    };
+    audit::record(&mut tx, Actor::User(admin), act).await?;
     tx.commit().await?;
     Ok(User { role, ..user })
 }

@@ -1,5 +1,6 @@
 //! An administrator corrects a product's stock: by so many units, for a reason, with a row in the ledger.
 
+use serde_json::json;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
+    audit::{self, Act, Action, Object},
     catalog::Stock,
     db::{self, AsDatabaseError},
     id::{MovementId, ProductId, UserId},
@@ -161,6 +163,13 @@ async fn adjust_once(pool: &PgPool, wanted: &Adjustment) -> Result<Adjusted, Adj
     let adjustment = Movement::Adjustment { reason: Some(wanted.reason.as_str()) };
     let (delta, actor) = (wanted.delta.units(), Actor::User(wanted.admin));
     let id = record(&mut tx, wanted.product, delta, adjustment, actor).await?;
+    let act = Act {
+        action: Action::ProductStockAdjusted,
+        object: Object::Product(wanted.product),
+        before: Some(json!({ "stock": now.stock })),
+        after: Some(json!({ "stock": stock, "reason": wanted.reason.as_str() })),
+    };
+    audit::record(&mut tx, actor, act).await?;
     wanted.key.keep(&mut tx, wanted.admin, id.0).await?;
     let movement = movement(&mut tx, id).await?;
     tx.commit().await?;

@@ -1,12 +1,14 @@
 //! Dead jobs are run again, at somebody's wish: as if they had just been enqueued, with the history of what went wrong kept.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
 use super::{death, list::State};
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError},
     id::JobId,
 };
@@ -47,11 +49,11 @@ impl AsDatabaseError for RetryError {
 ///
 /// # Errors
 /// See [`RetryError`].
-pub async fn retry(pool: &PgPool, id: JobId) -> Result<Retried, RetryError> {
-    db::retrying(|| retry_once(pool, id)).await
+pub async fn retry(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, RetryError> {
+    db::retrying(|| retry_once(pool, actor, id)).await
 }
 
-async fn retry_once(pool: &PgPool, id: JobId) -> Result<Retried, RetryError> {
+async fn retry_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, RetryError> {
     let mut tx = db::begin(pool).await?;
     let job = sqlx::query!(
         r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
@@ -65,6 +67,15 @@ async fn retry_once(pool: &PgPool, id: JobId) -> Result<Retried, RetryError> {
         return Err(RetryError::NotDead(state));
     }
     let retried = revive(&mut tx, id, &job.job_type, &job.job).await?;
+    if retried == Retried::Enqueued {
+        let act = Act {
+            action: Action::JobRetried,
+            object: Object::Job(id),
+            before: Some(json!({ "state": state })),
+            after: Some(json!({ "state": State::Pending, "queue": job.job_type })),
+        };
+        audit::record(&mut tx, actor, act).await?;
+    }
     tx.commit().await?;
     Ok(retried)
 }
@@ -105,7 +116,7 @@ pub struct Batch {
 ///
 /// # Errors
 /// The database's. Nothing was run again then.
-pub async fn retry_some(pool: &PgPool, which: &Which, most: i64) -> sqlx::Result<Batch> {
+pub async fn retry_some(pool: &PgPool, actor: Actor, which: &Which, most: i64) -> sqlx::Result<Batch> {
     let mut tx = db::begin_list(pool).await?;
     let dead = sqlx::query!(
         r#"SELECT id AS "id: JobId", job_type, count(*) OVER () AS "matching!" FROM jobs
@@ -124,7 +135,7 @@ pub async fn retry_some(pool: &PgPool, which: &Which, most: i64) -> sqlx::Result
     let mut left = dead.first().map_or(0, |first| first.matching);
     let mut jobs = Vec::with_capacity(dead.len());
     for job in dead {
-        match retry(pool, job.id).await {
+        match retry(pool, actor, job.id).await {
             Ok(outcome) => jobs.push(RetriedJob { id: job.id, queue: job.job_type, outcome }),
             Err(RetryError::NotFound | RetryError::NotDead(_)) => {} // somebody else was faster
             Err(RetryError::Database(error)) if jobs.is_empty() => return Err(error),

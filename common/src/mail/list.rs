@@ -14,7 +14,7 @@ use crate::{db, id::EmailId, page::Page};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
-#[schema(as = EmailStatus)]
+#[schema(as = MailStatus)]
 pub enum Status {
     /// It waits to be sent, for the first time or again.
     Pending,
@@ -67,7 +67,7 @@ pub struct Filter {
 
 /// A mail of the outbox.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Email)]
+#[schema(as = Mail)]
 pub struct Listed {
     /// Its id.
     pub id: EmailId,

@@ -32,7 +32,9 @@ impl FromStr for OrderRef {
     type Err = NotAnOrder;
 
     fn from_str(raw: &str) -> Result<Self, NotAnOrder> {
-        raw.parse().map(Self::Number).or_else(|_| raw.parse().map(Self::Id)).map_err(|_| NotAnOrder)
+        let is_number = raw.bytes().all(|b| b.is_ascii_digit());
+        let parsed = if is_number { raw.parse().ok().map(Self::Number) } else { raw.parse().ok().map(Self::Id) };
+        parsed.ok_or(NotAnOrder)
     }
 }
 
@@ -122,4 +124,19 @@ pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<Log
     .fetch_all(&mut *tx)
     .await?;
     Ok(Page::from_rows(rows, wanted.limit, |row| row.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_named_by_its_number_or_its_id() {
+        let id = OrderId::new();
+        assert_eq!(id.to_string().parse(), Ok(OrderRef::Id(id)));
+        assert_eq!("1002".parse(), Ok(OrderRef::Number(1002)));
+        for neither in ["", "-1", "+1", "1.0", "abc", "9223372036854775808"] {
+            assert_eq!(neither.parse::<OrderRef>(), Err(NotAnOrder), "{neither}");
+        }
+    }
 }

@@ -2,11 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
 use super::Kind;
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
     db,
     id::{DifferenceId, JobId, OrderId, ReconciliationId},
     jobs::{self, Reconcile},
@@ -138,9 +141,16 @@ pub struct Enqueued {
 ///
 /// # Errors
 /// The database's.
-pub async fn enqueue(pool: &PgPool) -> sqlx::Result<Enqueued> {
+pub async fn enqueue(pool: &PgPool, actor: Actor) -> sqlx::Result<Enqueued> {
     let mut tx = db::begin(pool).await?;
     let (job_id, enqueued) = jobs::enqueue_or_hasten(&mut tx, &Reconcile {}).await?;
+    let act = Act {
+        action: Action::ReconciliationRequested,
+        object: Object::Job(job_id),
+        before: None,
+        after: Some(json!({ "enqueued": enqueued })),
+    };
+    audit::record(&mut tx, actor, act).await?;
     tx.commit().await?;
     Ok(Enqueued { job_id, enqueued })
 }

@@ -1,9 +1,12 @@
 //! Events are applied again, at somebody's wish.
 
+use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{EventStatus, Listed};
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError},
     id::WebhookLogId,
     jobs::{self, ProcessWebhook},
@@ -48,17 +51,19 @@ impl AsDatabaseError for ReplayError {
 ///
 /// # Errors
 /// See [`ReplayError`].
-pub async fn replay(pool: &PgPool, id: WebhookLogId) -> Result<Replay, ReplayError> {
-    db::retrying(|| replay_once(pool, id)).await
+pub async fn replay(pool: &PgPool, actor: Actor, id: WebhookLogId) -> Result<Replay, ReplayError> {
+    db::retrying(|| replay_once(pool, actor, id)).await
 }
 
-async fn replay_once(pool: &PgPool, id: WebhookLogId) -> Result<Replay, ReplayError> {
+async fn replay_once(pool: &PgPool, actor: Actor, id: WebhookLogId) -> Result<Replay, ReplayError> {
     let mut tx = db::begin(pool).await?;
-    let status =
-        sqlx::query_scalar!(r#"SELECT status AS "status: EventStatus" FROM webhook_logs WHERE id = $1 FOR NO KEY UPDATE"#, id.0)
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or(ReplayError::NotFound)?;
+    let status = sqlx::query_scalar!(
+        r#"SELECT status AS "status: EventStatus" FROM webhook_logs WHERE id = $1 FOR NO KEY UPDATE"#,
+        id.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(ReplayError::NotFound)?;
     let job = ProcessWebhook { webhook_log_id: id };
     if status == EventStatus::Processed {
         return Ok(Replay::AppliedAlready);
@@ -70,6 +75,13 @@ async fn replay_once(pool: &PgPool, id: WebhookLogId) -> Result<Replay, ReplayEr
     if jobs::enqueue(&mut tx, &job).await?.is_none() {
         jobs::hasten(&mut tx, &job).await?; // the one that waits does it now
     }
+    let act = Act {
+        action: Action::WebhookReplayed,
+        object: Object::Webhook(id),
+        before: Some(json!({ "status": status })),
+        after: Some(json!({ "status": EventStatus::Received })),
+    };
+    audit::record(&mut tx, actor, act).await?;
     tx.commit().await?;
     Ok(Replay::Enqueued)
 }

@@ -42,20 +42,22 @@ pub(super) async fn insert_user(
     }))
 }
 
-/// Makes the user with this e-mail an admin with this password. The sessions are still to be ended.
+/// Makes the user with this e-mail an admin with this password, and tells what the user was. The sessions are still to be ended.
 pub(super) async fn take_over_as_admin(
     tx: &mut PgConnection,
     email: &Email,
     password_hash: &str,
-) -> sqlx::Result<UserId> {
-    sqlx::query_scalar!(
+) -> sqlx::Result<(UserId, Role)> {
+    let row = sqlx::query!(
         r#"UPDATE users SET role = 'admin', password_hash = $2, updated_at = now()
-           WHERE email = $1::text::citext RETURNING id AS "id: UserId""#,
+           FROM (SELECT id, role FROM users WHERE email = $1::text::citext FOR NO KEY UPDATE) was
+           WHERE users.id = was.id RETURNING users.id AS "id: UserId", was.role AS "role: Role""#,
         email.as_str(),
         password_hash,
     )
     .fetch_one(tx)
-    .await
+    .await?;
+    Ok((row.id, row.role))
 }
 
 /// Sets a user's password. The sessions are still to be ended.
