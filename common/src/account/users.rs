@@ -66,8 +66,14 @@ pub struct ListUsers {
 /// # Errors
 /// The database's.
 pub async fn list_users(pool: &PgPool, wanted: &ListUsers) -> sqlx::Result<Page<User>> {
+    /// So many are looked up one by one. Where more begin so, a page of them is found sooner by going through all.
+    const FEW: usize = 1000;
     let mut tx = db::begin_list(pool).await?;
-    let rows = store::list_users(&mut tx, wanted).await?;
+    let few = match &wanted.email {
+        None => None,
+        Some(email) => Some(store::beginning_with(&mut tx, email, FEW + 1).await?).filter(|ids| ids.len() <= FEW),
+    };
+    let rows = store::list_users(&mut tx, wanted, few.as_deref()).await?;
     Ok(Page::from_rows(rows, wanted.limit, |user| user.id))
 }
 

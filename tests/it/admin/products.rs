@@ -141,7 +141,8 @@ async fn a_correction_needs_a_key_under_which_it_is_made_once() {
     let product = shop.product(500, 10).await;
     let path = format!("/admin/products/{}/stock", text(&product["id"]));
     admin.post(&path, &by_some(1)).await.problem(400, "idempotency_key_required");
-    let replies = join_all((0..10).map(|_| admin.adjust_under("k", &product, &by_some(2)))).await;
+    let two = by_some(2);
+    let replies = join_all((0..10).map(|_| admin.adjust_under("k", &product, &two))).await;
     let replayed = replies.iter().filter(|reply| reply.header("idempotency-replayed") == "true").count();
     assert_eq!(replayed, 9);
     let bodies: Vec<Value> = replies.into_iter().map(|reply| reply.expect(201)).collect();
@@ -202,11 +203,11 @@ async fn corrections_and_checkouts_at_once_lose_no_unit() {
     for shopper in &crowd {
         shopper.put_in_cart(&product, 1).await.expect(201);
     }
-    let nothing = json!({});
+    let (nothing, lost, found) = (json!({}), by_some(-2), by_some(3));
     let (bought, less, more) = tokio::join!(
         join_all(crowd.iter().map(|shopper| shopper.post("/checkout", &nothing))),
-        join_all((0..15).map(|_| admin.adjust(&product, &json!({ "delta": -2, "reason": "lost" })))),
-        join_all((0..5).map(|_| other.adjust(&product, &json!({ "delta": 3, "reason": "found" })))),
+        join_all((0..15).map(|_| admin.adjust(&product, &lost))),
+        join_all((0..5).map(|_| other.adjust(&product, &found))),
     );
     let orders = bought.iter().filter(|reply| reply.status < 300).count();
     let lost = less.iter().filter(|reply| reply.status == 201).count();

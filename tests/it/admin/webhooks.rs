@@ -34,7 +34,8 @@ async fn events_are_listed_by_status_and_type_and_shown_without_secrets() {
     let shop = Shop::start().await;
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);
     let product = shop.product(500, 5).await;
-    let order = shop.paid_order(&shopper, &product, 1).await;
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.pay(&shopper, &order).await;
     let stranger = json!({ "id": "cus_1", "object": "customer", "note": "x" });
     told(&shop, "evt_stranger", "customer.created", stranger, "ignored").await;
     shop.settle().await;

@@ -4,8 +4,9 @@ pub(super) mod password_resets;
 pub(super) mod refresh_tokens;
 
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
-use super::{Email, ListUsers, PersonName, Role, User};
+use super::{Email, EmailBeginning, ListUsers, PersonName, Role, User};
 use crate::id::UserId;
 
 /// A user with what logs in.
@@ -156,23 +157,45 @@ pub(super) async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> s
         .map(|_| ())
 }
 
-/// Users, the newest first, one more than is wanted.
-pub(super) async fn list_users(conn: &mut PgConnection, wanted: &ListUsers) -> sqlx::Result<Vec<User>> {
-    let (from, behind) = wanted.email.as_ref().map_or((None, None), |email| {
-        let (from, behind) = email.range();
-        (Some(from), behind)
-    });
+/// Users whose e-mail begins so, at most so many, in no order.
+pub(super) async fn beginning_with(
+    conn: &mut PgConnection,
+    email: &EmailBeginning,
+    most: usize,
+) -> sqlx::Result<Vec<Uuid>> {
+    let (from, behind) = email.range();
+    // The comparisons of the index: by code points, whatever the collation.
+    sqlx::query_scalar!(
+        "SELECT id FROM users WHERE lower(email::text) ~>=~ $1 AND ($2::text IS NULL OR lower(email::text) ~<~ $2) LIMIT $3",
+        from,
+        behind,
+        i64::try_from(most).unwrap_or(i64::MAX),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Users, the newest first, one more than is wanted. Those whose e-mail begins as is wanted are `few`, unless they are many.
+pub(super) async fn list_users(
+    conn: &mut PgConnection,
+    wanted: &ListUsers,
+    few: Option<&[Uuid]>,
+) -> sqlx::Result<Vec<User>> {
+    let email = wanted.email.as_ref().filter(|_| few.is_none());
+    let (from, behind) = email.map(EmailBeginning::range).unzip();
     sqlx::query_as!(
         User,
         r#"SELECT id AS "id: UserId", email::text AS "email!", name, role AS "role: Role", created_at
            FROM users
-           WHERE ($1::text IS NULL OR lower(email::text) ~>=~ $1)
-             AND ($2::text IS NULL OR lower(email::text) ~<~ $2)
-             AND ($3::text IS NULL OR role = $3)
-             AND ($4::uuid IS NULL OR id < $4)
-           ORDER BY id DESC LIMIT $5"#,
+           WHERE ($1::uuid[] IS NULL OR id = ANY($1))
+             AND ($2::text IS NULL OR lower(email::text) ~>=~ $2)
+             AND ($3::text IS NULL OR lower(email::text) ~<~ $3)
+             AND ($4::text IS NULL OR role = $4)
+             AND ($5::uuid IS NULL OR id < $5)
+           ORDER BY id DESC LIMIT $6"#,
+        few,
         from,
-        behind,
+        behind.flatten(),
         wanted.role.map(Role::name),
         wanted.before.map(|id| id.0),
         i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
