@@ -11,6 +11,7 @@ async fn mails_are_found_by_status_and_kind_and_tell_no_secret() {
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);
     let product = shop.product(500, 5).await;
     let order = shop.paid_order(&shopper, &product, 1).await;
+    shop.mails(&shopper.email, 1).await; // one after the other
     let token = shop.reset_token(&shopper.email, 2).await;
     shop.settle().await;
     let found = async |query: &str| all(&admin, &format!("/admin/emails?{query}"), 1).await;

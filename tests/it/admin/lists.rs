@@ -150,7 +150,7 @@ async fn lists_of_large_tables_are_answered_at_once() {
         let (whole, filtered) = (quickest(&admin, list).await, quickest(&admin, query).await);
         assert!(filtered < whole * 5 + Duration::from_millis(2), "{query}: {filtered:?}, without a filter {whole:?}");
     }
-    shop.finish().await;
+    shop.leave(); // nothing of all this ever happened
 }
 
 /// The least time that a list took: what it costs where nothing else is in the way.
