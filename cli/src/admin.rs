@@ -9,7 +9,7 @@ use common::account::{self, AdminCreated, Email, NewPassword, Passwords};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::output;
+use crate::{operator::operator, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -36,7 +36,7 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     let generated = given.is_none().then(generated);
     let password = given.or_else(|| generated.clone()).expect("one of them is there");
     let password = NewPassword::parse(password).map_err(|e| anyhow!("the password {e}"))?;
-    match account::create_admin(pool, &Passwords::new(), &email, password).await? {
+    match account::create_admin(pool, operator(), &Passwords::new(), &email, password).await? {
         AdminCreated::New(_) => eprintln!("{} is an administrator now.", email.as_str()),
         AdminCreated::TakenOver(_) => {
             eprintln!("{} was registered: now an administrator, all sessions ended.", email.as_str());

@@ -6,6 +6,7 @@ mod database;
 mod doctor;
 mod jobs;
 mod net;
+mod operator;
 mod order;
 mod output;
 mod reconcile;

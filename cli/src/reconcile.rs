@@ -19,6 +19,7 @@ use worker::{
 };
 
 use crate::{
+    operator::operator,
     output,
     table::{short, table},
 };
@@ -49,6 +50,7 @@ pub(crate) async fn run(
     };
     let reconciliation = Reconciliation {
         pool,
+        actor: operator(),
         stripe: &stripe,
         unfulfillable: config.unfulfillable,
         dry_run: arguments.dry_run,

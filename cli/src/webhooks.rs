@@ -12,6 +12,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
+    operator::operator,
     output,
     table::{short, table},
 };
@@ -64,7 +65,9 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     match command {
-        Command::List { status, kind, limit, json } => list(&Filter { status, kind, limit }, json, pool).await,
+        Command::List { status, kind, limit, json } => {
+            list(&Filter { status, kind, limit, before: None }, json, pool).await
+        }
         Command::Show { id, json } => show(&id, json, pool).await,
         Command::Replay { ids, failed: false, dry_run } => {
             let mut events = Vec::with_capacity(ids.len());
@@ -74,7 +77,7 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
             replay(&events, dry_run, pool).await
         }
         Command::Replay { failed: true, dry_run, .. } => {
-            let filter = Filter { status: Some(EventStatus::Failed), kind: None, limit: i64::MAX };
+            let filter = Filter { status: Some(EventStatus::Failed), limit: i64::MAX, ..Filter::default() };
             let events = webhook::list(pool, &filter).await.context("the events can't be listed")?;
             if events.is_empty() {
                 return output::line("No event was given up.");
@@ -146,7 +149,7 @@ async fn replay(events: &[Listed], dry_run: bool, pool: &PgPool) -> anyhow::Resu
         let replayed = if dry_run {
             Replay::forecast(event)
         } else {
-            webhook::replay(pool, event.id)
+            webhook::replay(pool, operator(), event.id)
                 .await
                 .with_context(|| format!("{} was not replayed", event.stripe_event_id))?
         };
@@ -154,6 +157,7 @@ async fn replay(events: &[Listed], dry_run: bool, pool: &PgPool) -> anyhow::Resu
             (Replay::Enqueued, false) => "is looked at again",
             (Replay::Enqueued, true) => "would be looked at again",
             (Replay::AppliedAlready, _) => "was applied already: nothing is to be done",
+            (Replay::UnderWay, _) => "is being looked at right now",
         };
         output::line(&format!("{} {} {what}.", event.stripe_event_id, event.kind))?;
     }

@@ -1,16 +1,20 @@
 //! The audit log: what operators did, each act in the transaction that does it. An act that fails leaves nothing here, nor does the
 //! replay of one that was done before.
 
+mod list;
+
 use std::fmt;
 
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use list::{Filter, Listed, page};
+
 use crate::{
     actor::Actor,
     cause,
-    id::{OrderId, ProductId},
+    id::{JobId, OrderId, ProductId, ReconciliationId, UserId, WebhookLogId},
 };
 
 /// What was done. The names are permanent: rows keep them for ever.
@@ -30,10 +34,24 @@ pub enum Action {
     ProductEdited,
     /// It was taken out of sale.
     ProductArchived,
+    /// So many units came or went, for a reason.
+    ProductStockAdjusted,
     /// It got an image.
     ProductImageAdded,
     /// It lost one.
     ProductImageRemoved,
+    /// A user may do something else now.
+    UserRoleChanged,
+    /// An administrator was made at the command line, with a password that was set there.
+    UserMadeAdmin,
+    /// An event of Stripe's is looked at again.
+    WebhookReplayed,
+    /// A dead job is run again.
+    JobRetried,
+    /// The worker is to compare our books with Stripe's.
+    ReconciliationRequested,
+    /// They are compared from the command line.
+    ReconciliationStarted,
 }
 
 impl Action {
@@ -47,8 +65,15 @@ impl Action {
             Self::ProductCreated => "product.created",
             Self::ProductEdited => "product.edited",
             Self::ProductArchived => "product.archived",
+            Self::ProductStockAdjusted => "product.stock_adjusted",
             Self::ProductImageAdded => "product.image_added",
             Self::ProductImageRemoved => "product.image_removed",
+            Self::UserRoleChanged => "user.role_changed",
+            Self::UserMadeAdmin => "user.made_admin",
+            Self::WebhookReplayed => "webhook.replayed",
+            Self::JobRetried => "job.retried",
+            Self::ReconciliationRequested => "reconciliation.requested",
+            Self::ReconciliationStarted => "reconciliation.started",
         }
     }
 }
@@ -60,6 +85,14 @@ pub enum Object {
     Order(OrderId),
     /// A product, with all that belongs to it.
     Product(ProductId),
+    /// A user.
+    User(UserId),
+    /// An event of Stripe's.
+    Webhook(WebhookLogId),
+    /// A job.
+    Job(JobId),
+    /// A comparison with Stripe.
+    Reconciliation(ReconciliationId),
 }
 
 impl fmt::Display for Object {
@@ -67,6 +100,10 @@ impl fmt::Display for Object {
         match self {
             Self::Order(id) => write!(f, "order:{id}"),
             Self::Product(id) => write!(f, "product:{id}"),
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Webhook(id) => write!(f, "webhook:{id}"),
+            Self::Job(id) => write!(f, "job:{id}"),
+            Self::Reconciliation(id) => write!(f, "reconciliation:{id}"),
         }
     }
 }

@@ -53,6 +53,8 @@ ids! {
     ProductId
     /// A row of `product_images`.
     ImageId
+    /// A row of `stock_movements`.
+    MovementId
     /// A row of `cart_items`.
     CartItemId
     /// A row of `orders`.
@@ -67,8 +69,14 @@ ids! {
     DisputeId
     /// A row of `webhook_logs`: ours, not Stripe's `evt_…`.
     WebhookLogId
+    /// A row of `payment_logs`.
+    PaymentLogId
     /// A row of `reconciliation_runs`.
     ReconciliationId
+    /// A row of `reconciliation_differences`.
+    DifferenceId
+    /// A row of `audit_log`.
+    AuditId
     /// A row of `emails`.
     EmailId
     /// A row of `jobs`.

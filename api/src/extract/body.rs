@@ -151,6 +151,10 @@ fn parse<T: DeserializeOwned>(raw: &[u8]) -> Result<T, Problem> {
         let error = error.into_inner();
         match error.classify() {
             Category::Data => misfit(path, &error),
+            // serde_json takes `null` for broken where one of several words is expected.
+            _ if serde_json::from_slice::<serde_json::Value>(raw).is_ok() => {
+                Problem::invalid(path, "is of another type")
+            }
             _ => not_json(&error),
         }
     })?;

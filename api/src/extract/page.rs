@@ -1,8 +1,9 @@
 //! Which page of a list: `limit` and `cursor`.
 
 use axum::extract::FromRequestParts;
+use common::page::{BadCursor, decode_cursor};
 use http::request::Parts;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{
     IntoParams,
     openapi::path::{Parameter, ParameterIn},
@@ -18,6 +19,18 @@ const MOST: i64 = 100;
 pub(crate) struct Paging {
     pub(crate) limit: usize,
     pub(crate) cursor: Option<String>,
+}
+
+impl Paging {
+    /// The id behind which the page starts, in a list that goes by ids.
+    pub(crate) fn before<I: DeserializeOwned>(&self) -> Result<Option<I>, BadCursor> {
+        self.cursor.as_deref().map(decode_cursor).transpose()
+    }
+
+    /// How many rows, as a database counts.
+    pub(crate) fn rows(&self) -> i64 {
+        i64::try_from(self.limit).unwrap_or(MOST)
+    }
 }
 
 #[derive(Deserialize, IntoParams)]

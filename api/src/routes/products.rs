@@ -352,7 +352,7 @@ async fn edit(
     Ok(show(&app, product))
 }
 
-const STOCK_RESERVED: Kind =
+pub(super) const STOCK_RESERVED: Kind =
     Kind::new(StatusCode::CONFLICT, "stock_reserved", "More is promised to orders than would be left");
 
 tells! {

@@ -11,10 +11,9 @@ use crate::{
 };
 
 pub(super) async fn run(filter: &Filter, json: bool, pool: &PgPool) -> anyhow::Result<()> {
-    let mut connection = pool.acquire().await.context("the database did not answer")?;
-    let listed = jobs::list(&mut connection, filter).await.context("the jobs can't be listed")?;
+    let listed = jobs::list(pool, filter).await.context("the jobs can't be listed")?;
     if json {
-        return output::json(&listed.iter().map(for_machines).collect());
+        return output::json(&json!(listed));
     }
     if listed.is_empty() {
         return output::line(&nothing(filter));
@@ -24,24 +23,6 @@ pub(super) async fn run(filter: &Filter, json: bool, pool: &PgPool) -> anyhow::R
         eprintln!("There may be more than these {}: --limit shows more.", filter.limit);
     }
     Ok(())
-}
-
-pub(super) fn for_machines(job: &Listed) -> Value {
-    json!({
-        "id": job.id,
-        "queue": job.queue,
-        "payload": job.payload,
-        "state": job.state.as_str(),
-        "attempts": job.attempts,
-        "failures": job.failures,
-        "crashes": job.crashes,
-        "run_at": job.run_at,
-        "created_at": job.created_at,
-        "done_at": job.done_at,
-        "request_id": job.request_id,
-        "trace_id": job.trace_id,
-        "last_error": job.last_error,
-    })
 }
 
 /// Says so when the queue asked for is none of the shop's.
@@ -99,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_nobody_knows_is_told_of() {
-        let filter = |name: &str| Filter { state: None, queue: Some(name.to_owned()), limit: 1 };
+        let filter = |name: &str| Filter { queue: Some(name.to_owned()), limit: 1, ..Filter::default() };
         assert_eq!(nothing(&filter("email.send")), "No jobs.");
         assert!(nothing(&filter("mail")).contains("email.send"));
     }

@@ -12,12 +12,12 @@ use clap::{
 };
 use common::{
     id::JobId,
-    jobs::{self, Filter, Retried, RetryError, State},
+    jobs::{self, Filter, Retried, RetryError, State, Which},
     prune,
 };
 use sqlx::PgPool;
 
-use crate::output;
+use crate::{operator::operator, output};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -82,25 +82,24 @@ fn days(text: &str) -> Result<f64, String> {
     }
 }
 
+/// How many dead jobs are run again before they are told of.
+const BATCH: i64 = 100;
+
 const DAY: f64 = 24.0 * 60.0 * 60.0;
 
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     match command {
-        Command::List { queue, state, limit, json } => list::run(&Filter { state, queue, limit }, json, pool).await,
+        Command::List { queue, state, limit, json } => {
+            list::run(&Filter { state, queue, limit, before: None }, json, pool).await
+        }
         Command::Show { id, json } => show::run(id, json, pool).await,
         Command::Retry { ids, all: _, queue, error_contains } if ids.is_empty() => {
-            let retried = jobs::retry_all(pool, queue.as_deref(), error_contains.as_deref());
-            let retried =
-                retried.await.context("not all jobs could be run again: `kassa jobs list` shows which still wait")?;
-            if retried.is_empty() {
-                return output::line("No dead job matches.");
-            }
-            retried.into_iter().try_for_each(|(id, retried)| tell(id, retried))
+            retry_all(Which { queue, error_contains, after: None }, pool).await
         }
         Command::Retry { ids, .. } => {
             for id in ids {
-                match jobs::retry(pool, id).await {
+                match jobs::retry(pool, operator(), id).await {
                     Ok(retried) => tell(id, retried)?,
                     Err(error @ (RetryError::NotFound | RetryError::NotDead(_))) => bail!("{id}: {error}"),
                     Err(RetryError::Database(error)) => return Err(error).context(format!("{id} was not run again")),
@@ -113,6 +112,21 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
             output::line(&format!("{removed} done jobs were removed."))
         }
     }
+}
+
+/// Tells of each as soon as it is done, so that a failure on the way leaves nobody in doubt.
+async fn retry_all(mut which: Which, pool: &PgPool) -> anyhow::Result<()> {
+    let mut found_any = false;
+    loop {
+        let batch = jobs::retry_some(pool, operator(), &which, BATCH).await;
+        let batch =
+            batch.context("the other dead jobs could not be run again: `kassa jobs list --state dead` shows them")?;
+        let Some(last) = batch.jobs.last() else { break };
+        which.after = Some(last.id);
+        found_any = true;
+        batch.jobs.iter().try_for_each(|job| tell(job.id, job.outcome))?;
+    }
+    if found_any { Ok(()) } else { output::line("No dead job matches.") }
 }
 
 fn tell(id: JobId, retried: Retried) -> anyhow::Result<()> {

@@ -11,21 +11,18 @@ use common::{
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::list::{about, for_machines};
+use super::list::about;
 use crate::output;
 
 pub(super) async fn run(id: JobId, as_json: bool, pool: &PgPool) -> anyhow::Result<()> {
     let mut connection = pool.acquire().await.context("the database did not answer")?;
-    let Some((job, attempts)) = jobs::show(&mut connection, id).await.context("the job can't be read")? else {
+    let Some(shown) = jobs::show(&mut connection, id).await.context("the job can't be read")? else {
         bail!("there is no job {id}");
     };
     if as_json {
-        let mut shown = for_machines(&job);
-        let attempts = attempts.iter().map(|a| json!({ "attempt": a.attempt, "at": a.at, "error": a.error }));
-        shown["errors"] = attempts.collect();
-        return output::json(&shown);
+        return output::json(&json!(shown));
     }
-    output::line(&for_people(&job, &attempts))
+    output::line(&for_people(&shown.job, &shown.errors))
 }
 
 fn for_people(job: &Listed, attempts: &[Attempt]) -> String {

@@ -1,9 +1,15 @@
 //! Making an administrator, from the operator's command line: the API has no way to it.
 
+use serde_json::json;
 use sqlx::PgPool;
 
 use super::{Email, HashError, NewPassword, Passwords, Role, store};
-use crate::{db, id::UserId};
+use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
+    db,
+    id::UserId,
+};
 
 /// What [`create_admin`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,20 +38,24 @@ pub enum CreateAdminError {
 /// See [`CreateAdminError`].
 pub async fn create_admin(
     pool: &PgPool,
+    actor: Actor,
     passwords: &Passwords,
     email: &Email,
     password: NewPassword,
 ) -> Result<AdminCreated, CreateAdminError> {
     let hash = passwords.hash(password, vec![email.as_str().to_owned()]).await?;
     let mut tx = db::begin(pool).await?;
-    let created = match store::insert_user(&mut tx, email, &hash, None, Role::Admin).await? {
-        Some((user, _)) => AdminCreated::New(user.id),
+    let (created, id, before) = match store::insert_user(&mut tx, email, &hash, None, Role::Admin).await? {
+        Some((user, _)) => (AdminCreated::New(user.id), user.id, None),
         None => {
-            let user = store::take_over_as_admin(&mut tx, email, &hash).await?;
-            store::end_sessions(&mut tx, user).await?;
-            AdminCreated::TakenOver(user)
+            let (id, before) = store::take_over_as_admin(&mut tx, email, &hash).await?;
+            store::end_sessions(&mut tx, id).await?;
+            (AdminCreated::TakenOver(id), id, Some(json!({ "role": before })))
         }
     };
+    let after = Some(json!({ "role": Role::Admin }));
+    audit::record(&mut tx, actor, Act { action: Action::UserMadeAdmin, object: Object::User(id), before, after })
+        .await?;
     tx.commit().await?;
     Ok(created)
 }

@@ -14,11 +14,12 @@ mod reset_token;
 mod session;
 mod store;
 mod token;
+mod users;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
@@ -31,11 +32,12 @@ pub use register::{NewAccount, RegisterError};
 pub use reset_token::{NotAResetToken, ResetTokens};
 pub use session::{RefreshError, Session};
 pub use token::{AccessTokens, Claims, NotAnAccessToken};
+pub use users::{EmailBeginning, ListUsers, NotABeginning, RoleError, list_users, set_role};
 
 use crate::{clock::Clock, config::Secret, id::UserId};
 
 /// What a user may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Role {
@@ -43,6 +45,16 @@ pub enum Role {
     Customer,
     /// Runs the shop.
     Admin,
+}
+
+impl Role {
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A user, as the user may see it.

@@ -115,7 +115,8 @@ async fn edit_once(
     }
     let stored = store::update(&mut tx, &new).await.map_err(slug_taken)?;
     if new.stock != old.stock {
-        inventory::record(&mut tx, id, new.stock - old.stock, Movement::Adjustment, Actor::User(actor)).await?;
+        let adjustment = Movement::Adjustment { reason: None };
+        inventory::record(&mut tx, id, new.stock - old.stock, adjustment, Actor::User(actor)).await?;
     }
     let (before, after) = audit::difference(old.settable(), &stored.settable());
     let act =

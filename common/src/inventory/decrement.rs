@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{
     Line, LowStock,
@@ -12,7 +11,7 @@ use super::{
 use crate::{
     actor::Actor,
     db,
-    id::{OrderId, OrderItemId},
+    id::{MovementId, OrderId, OrderItemId},
     jobs::{CompleteError, Lease},
     mail,
     order::{self, Status, timeline},
@@ -41,7 +40,7 @@ pub async fn decrement(pool: &PgPool, lease: &Lease, id: OrderId, low: Option<&L
 /// A line that was sold.
 pub(crate) struct Sale {
     /// Its row in the ledger.
-    movement: Uuid,
+    movement: MovementId,
     quantity: i64,
     /// What it has left of its product.
     stock: i64,

@@ -1,32 +1,34 @@
 //! The stock ledger: a row for each unit that came or went, never changed afterwards. A product's stock is the sum of its rows.
 
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::{
     actor::Actor,
     cause,
-    id::{OrderItemId, ProductId},
+    id::{MovementId, OrderItemId, ProductId},
 };
 
 /// Why stock came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Movement {
+pub(crate) enum Movement<'a> {
     /// The first count.
     Initial,
-    /// An administrator has counted again.
-    Adjustment,
+    /// An administrator has counted again, or has changed the figure by hand.
+    Adjustment {
+        /// Why, where that was said.
+        reason: Option<&'a str>,
+    },
     /// An order's line was sold.
     Sale(OrderItemId),
     /// Some of a sold line came back.
     Return(OrderItemId),
 }
 
-impl Movement {
+impl Movement<'_> {
     const fn kind(self) -> &'static str {
         match self {
             Self::Initial => "initial",
-            Self::Adjustment => "adjustment",
+            Self::Adjustment { .. } => "adjustment",
             Self::Sale(_) => "sale",
             Self::Return(_) => "return",
         }
@@ -34,8 +36,15 @@ impl Movement {
 
     const fn item(self) -> Option<OrderItemId> {
         match self {
-            Self::Initial | Self::Adjustment => None,
+            Self::Initial | Self::Adjustment { .. } => None,
             Self::Sale(item) | Self::Return(item) => Some(item),
+        }
+    }
+
+    const fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Adjustment { reason } => *reason,
+            Self::Initial | Self::Sale(_) | Self::Return(_) => None,
         }
     }
 }
@@ -45,19 +54,20 @@ pub(crate) async fn record(
     tx: &mut PgConnection,
     product: ProductId,
     delta: i64,
-    movement: Movement,
+    movement: Movement<'_>,
     actor: Actor,
-) -> sqlx::Result<Uuid> {
-    let id = Uuid::now_v7();
+) -> sqlx::Result<MovementId> {
+    let id = MovementId::new();
     sqlx::query!(
-        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor, request_id, trace_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        id,
+        "INSERT INTO stock_movements (id, product_id, delta, kind, order_item_id, actor, reason, request_id, trace_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        id.0,
         product.0,
         delta,
         movement.kind(),
         movement.item().map(|item| item.0),
         actor.to_string(),
+        movement.reason(),
         cause::request_id(),
         cause::trace_id(),
     )

@@ -2,14 +2,18 @@
 //!
 //! Rows of products are locked in ascending id order everywhere, so that two transactions cannot deadlock.
 
+mod adjust;
 mod decrement;
+mod history;
 mod ledger;
 mod low_stock;
 mod reserve;
 mod restock;
 
+pub use adjust::{AdjustError, Adjusted, Adjustment, Delta, NotADelta, NotAReason, Reason, adjust};
 pub use decrement::decrement;
 pub(crate) use decrement::sell_held;
+pub use history::{History, Ledger, MovementKind, MovementView, Place, ledger, movement};
 pub(crate) use ledger::{Movement, record};
 pub use low_stock::LowStock;
 pub(crate) use reserve::{Reserved, hold_again, holds, release, released, reserve};

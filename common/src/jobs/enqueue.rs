@@ -62,6 +62,43 @@ pub(crate) async fn wake<P: Payload>(conn: &mut PgConnection) -> sqlx::Result<()
     sqlx::query!("SELECT pg_notify($1, $2)", CHANNEL, P::QUEUE.name()).execute(conn).await.map(|_| ())
 }
 
+/// Whether the job with this payload is being carried out.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn is_running<P: Payload>(conn: &mut PgConnection, payload: &P) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM jobs WHERE job_type = $1 AND dedupe_key = $2 AND done_at IS NULL AND status = 'Running')
+             AS "is!""#,
+        P::QUEUE.name(),
+        payload.dedupe_key(),
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// The unfinished job with this payload: enqueued now, or due at once where it waited already. Says whether it is new.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn enqueue_or_hasten<P: Payload>(conn: &mut PgConnection, payload: &P) -> sqlx::Result<(JobId, bool)> {
+    for _ in 0..3 {
+        if let Some(id) = enqueue(conn, payload).await? {
+            return Ok((id, true));
+        }
+        hasten(conn, payload).await?;
+        let waits = sqlx::query_scalar!(
+            r#"SELECT id AS "id: JobId" FROM jobs WHERE job_type = $1 AND dedupe_key = $2 AND done_at IS NULL"#,
+            P::QUEUE.name(),
+            payload.dedupe_key(),
+        );
+        if let Some(id) = waits.fetch_optional(&mut *conn).await? {
+            return Ok((id, false));
+        }
+    }
+    Err(sqlx::Error::RowNotFound) // it has come to its end each time, within a moment: nothing of ours is so quick
+}
+
 /// Makes the job with this payload that waits due at once, if there is one.
 ///
 /// # Errors

@@ -3,14 +3,17 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
-use crate::id::JobId;
+use crate::{db, id::JobId, page::Page};
 
 /// The states of a job, as people are told of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = JobState)]
 pub enum State {
     /// Waits for its first attempt, or was put off.
     Pending,
@@ -81,24 +84,28 @@ impl FromStr for State {
 pub struct UnknownState;
 
 /// Which jobs to list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<State>,
     /// Only those of the queue of this name.
     pub queue: Option<String>,
+    /// Only those that were enqueued before this one.
+    pub before: Option<JobId>,
     /// At most as many.
     pub limit: i64,
 }
 
 /// One job in a list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Job)]
 pub struct Listed {
     /// Its id.
     pub id: JobId,
     /// Its queue's name, which may be one that this program doesn't know.
     pub queue: String,
-    /// What it is about.
+    /// What it is about: ids.
+    #[schema(value_type = Object)]
     pub payload: Value,
     /// Where it stands.
     pub state: State,
@@ -116,35 +123,51 @@ pub struct Listed {
     pub done_at: Option<DateTime<Utc>>,
     /// The request that it follows from.
     pub request_id: Option<String>,
-    /// The trace that it is part of.
+    /// The trace that it belongs to.
     pub trace_id: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
 }
 
-/// The newest jobs that match.
+/// The newest jobs that match. Those that are unfinished, dead and done are looked for apart, each by an index of theirs.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
+pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
     let (status, went_wrong) = filter.state.map_or((None, None), |state| {
         let (status, went_wrong) = state.columns();
         (Some(status), went_wrong)
     });
+    let mut tx = db::begin_list(pool).await?;
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
+        r#"WITH wanted AS (
+             (SELECT id FROM jobs
+              WHERE done_at IS NULL AND ($1::text IS NULL OR status = $1)
+                AND ($2::boolean IS NULL OR (failures > 0 OR crashes > 0) = $2)
+                AND ($3::text IS NULL OR job_type = $3) AND ($4::uuid IS NULL OR id < $4)
+              ORDER BY id DESC LIMIT $5)
+             UNION ALL
+             (SELECT id FROM jobs
+              WHERE status = 'Killed' AND ($1::text IS NULL OR $1 = 'Killed')
+                AND ($3::text IS NULL OR job_type = $3) AND ($4::uuid IS NULL OR id < $4)
+              ORDER BY id DESC LIMIT $5)
+             UNION ALL
+             (SELECT id FROM jobs
+              WHERE status = 'Done' AND ($1::text IS NULL OR $1 = 'Done')
+                AND ($3::text IS NULL OR job_type = $3) AND ($4::uuid IS NULL OR id < $4)
+              ORDER BY id DESC LIMIT $5)
+           )
+           SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
                   request_id, split_part(trace, '-', 2) AS trace_id, last_error
-           FROM jobs
-           WHERE ($1::text IS NULL OR status = $1)
-             AND ($2::boolean IS NULL OR (failures > 0 OR crashes > 0) = $2)
-             AND ($3::text IS NULL OR job_type = $3)
-           ORDER BY id DESC LIMIT $4"#,
+           FROM jobs WHERE id IN (SELECT id FROM wanted ORDER BY id DESC LIMIT $5)
+           ORDER BY id DESC"#,
         status,
         went_wrong,
         filter.queue.as_deref(),
+        filter.before.map(|id| id.0),
         filter.limit,
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *tx)
     .await?;
     Ok(rows
         .into_iter()
@@ -166,8 +189,19 @@ pub async fn list(conn: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<
         .collect())
 }
 
+/// A page of the jobs that match, `filter.limit` of them.
+///
+/// # Errors
+/// The database's.
+pub async fn page(pool: &PgPool, filter: Filter) -> sqlx::Result<Page<Listed>> {
+    let limit = usize::try_from(filter.limit).unwrap_or_default();
+    let rows = list(pool, &Filter { limit: filter.limit.saturating_add(1), ..filter }).await?;
+    Ok(Page::from_rows(rows, limit, |job| job.id))
+}
+
 /// An attempt of a job that went wrong.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = JobAttempt)]
 pub struct Attempt {
     /// Which, from 1.
     pub attempt: i32,
@@ -177,11 +211,22 @@ pub struct Attempt {
     pub error: String,
 }
 
-/// One job, with the latest attempts that went wrong, the oldest first.
+/// A job with its history.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = JobWithErrors)]
+pub struct Shown {
+    /// The job.
+    #[serde(flatten)]
+    pub job: Listed,
+    /// The latest attempts that went wrong, the oldest first.
+    pub errors: Vec<Attempt>,
+}
+
+/// One job.
 ///
 /// # Errors
 /// The database's.
-pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<(Listed, Vec<Attempt>)>> {
+pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<Shown>> {
     let row = sqlx::query!(
         r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
                   request_id, split_part(trace, '-', 2) AS trace_id, last_error, errors
@@ -206,7 +251,8 @@ pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<(Li
             trace_id: row.trace_id,
             last_error: row.last_error,
         };
-        (job, Vec::<Attempt>::deserialize(row.errors).unwrap_or_default()) // `append_job_error` wrote them
+        let errors = Vec::<Attempt>::deserialize(row.errors).unwrap_or_default(); // `append_job_error` wrote them
+        Shown { job, errors }
     }))
 }
 

@@ -24,13 +24,13 @@ mod schedule;
 
 pub use death::on_death;
 pub use enqueue::{CHANNEL, enqueue, enqueue_in};
-pub(crate) use enqueue::{hasten, wake};
+pub(crate) use enqueue::{enqueue_or_hasten, hasten, is_running, wake};
 pub use lease::{CompleteError, Lease};
-pub use list::{Attempt, Filter, Listed, State, Tally, UnknownState, list, show, tally};
+pub use list::{Attempt, Filter, Listed, Shown, State, Tally, UnknownState, list, page, show, tally};
 pub use payload::{
     CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessImage, ProcessWebhook, Prune,
     Reconcile, RefundPayment, RemoveImage, SendEmail, SweepImages,
 };
 pub use queue::{GivesUp, Queue};
-pub use retry::{Retried, RetryError, retry, retry_all};
+pub use retry::{Batch, Retried, RetriedJob, RetryError, Which, retry, retry_some};
 pub use schedule::enqueue_on_schedule;

@@ -1,13 +1,21 @@
 //! Dead jobs are run again, at somebody's wish: as if they had just been enqueued, with the history of what went wrong kept.
 
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
 use super::{death, list::State};
-use crate::{db, id::JobId};
+use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
+    db::{self, AsDatabaseError},
+    id::JobId,
+};
 
 /// What became of a job that was to be run again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Retried {
     /// It is due now.
     Enqueued,
@@ -31,11 +39,21 @@ pub enum RetryError {
     Database(#[from] sqlx::Error),
 }
 
+impl AsDatabaseError for RetryError {
+    fn as_database_error(&self) -> Option<&sqlx::Error> {
+        if let Self::Database(error) = self { Some(error) } else { None }
+    }
+}
+
 /// Runs a dead job again, with the row that it is about as it was before its death.
 ///
 /// # Errors
 /// See [`RetryError`].
-pub async fn retry(pool: &PgPool, id: JobId) -> Result<Retried, RetryError> {
+pub async fn retry(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, RetryError> {
+    db::retrying(|| retry_once(pool, actor, id)).await
+}
+
+async fn retry_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, RetryError> {
     let mut tx = db::begin(pool).await?;
     let job = sqlx::query!(
         r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
@@ -49,38 +67,86 @@ pub async fn retry(pool: &PgPool, id: JobId) -> Result<Retried, RetryError> {
         return Err(RetryError::NotDead(state));
     }
     let retried = revive(&mut tx, id, &job.job_type, &job.job).await?;
+    if retried == Retried::Enqueued {
+        let act = Act {
+            action: Action::JobRetried,
+            object: Object::Job(id),
+            before: Some(json!({ "state": state })),
+            after: Some(json!({ "state": State::Pending, "queue": job.job_type })),
+        };
+        audit::record(&mut tx, actor, act).await?;
+    }
     tx.commit().await?;
     Ok(retried)
 }
 
-/// Runs all dead jobs again that match, the oldest first, and says what became of each.
+/// Which dead jobs to run again.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    /// Only those of the queue of this name.
+    pub queue: Option<String>,
+    /// Only those whose last error has this text in it.
+    pub error_contains: Option<String>,
+    /// Only those that were enqueued after this one.
+    pub after: Option<JobId>,
+}
+
+/// A job that was to be run again, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RetriedJob {
+    /// Which.
+    pub id: JobId,
+    /// Its queue's name.
+    pub queue: String,
+    /// What became of it.
+    pub outcome: Retried,
+}
+
+/// Some of the dead jobs that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Those that were looked at, the oldest first.
+    pub jobs: Vec<RetriedJob>,
+    /// How many more match that were not.
+    pub left: i64,
+}
+
+/// Runs dead jobs again that match, the oldest `most` of them, each in a transaction of its own. Where the database fails on the way the
+/// batch ends before that job: what was done is told, and who goes on behind its last job meets the error at once.
 ///
 /// # Errors
-/// The database's; those that came before the failure are run again.
-pub async fn retry_all(
-    pool: &PgPool,
-    queue: Option<&str>,
-    error_contains: Option<&str>,
-) -> sqlx::Result<Vec<(JobId, Retried)>> {
-    let dead = sqlx::query_scalar!(
-        r#"SELECT id AS "id: JobId" FROM jobs
+/// The database's. Nothing was run again then.
+pub async fn retry_some(pool: &PgPool, actor: Actor, which: &Which, most: i64) -> sqlx::Result<Batch> {
+    let mut tx = db::begin_list(pool).await?;
+    let dead = sqlx::query!(
+        r#"SELECT id AS "id: JobId", job_type, count(*) OVER () AS "matching!" FROM jobs
            WHERE status = 'Killed' AND ($1::text IS NULL OR job_type = $1)
              AND ($2::text IS NULL OR strpos(coalesce(last_error, ''), $2) > 0)
-           ORDER BY id"#,
-        queue,
-        error_contains
+             AND ($3::uuid IS NULL OR id > $3)
+           ORDER BY id LIMIT $4"#,
+        which.queue,
+        which.error_contains,
+        which.after.map(|id| id.0),
+        most,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await?;
-    let mut all = Vec::with_capacity(dead.len());
-    for id in dead {
-        match retry(pool, id).await {
-            Ok(retried) => all.push((id, retried)),
+    drop(tx);
+    let mut left = dead.first().map_or(0, |first| first.matching);
+    let mut jobs = Vec::with_capacity(dead.len());
+    for job in dead {
+        match retry(pool, actor, job.id).await {
+            Ok(outcome) => jobs.push(RetriedJob { id: job.id, queue: job.job_type, outcome }),
             Err(RetryError::NotFound | RetryError::NotDead(_)) => {} // somebody else was faster
-            Err(RetryError::Database(error)) => return Err(error),
+            Err(RetryError::Database(error)) if jobs.is_empty() => return Err(error),
+            Err(RetryError::Database(error)) => {
+                tracing::warn!(job = %job.id, error = %error, "a dead job could not be run again");
+                break;
+            }
         }
+        left -= 1;
     }
-    Ok(all)
+    Ok(Batch { jobs, left })
 }
 
 async fn revive(tx: &mut PgConnection, id: JobId, queue: &str, payload: &Value) -> sqlx::Result<Retried> {

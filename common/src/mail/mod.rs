@@ -1,11 +1,13 @@
 //! Mails: an outbox that is written in the transaction of what it tells, and what each mail says. The worker sends them.
 
+mod list;
 mod load;
 mod outbox;
 mod outgoing;
 mod plain;
 mod render;
 
+pub use list::{Filter, Listed, Status, UnknownStatus, page};
 pub use load::load;
 pub use outbox::{attempted, sent, withdraw};
 pub(crate) use outbox::{enqueue, enqueue_low_stock, enqueue_password_reset, enqueue_refunded, failed, wait_again};

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Kind, Outgoing};
 use crate::{
     cause, db,
-    id::{EmailId, PasswordResetId, RefundId, UserId},
+    id::{EmailId, MovementId, PasswordResetId, RefundId, UserId},
     jobs::{self, CompleteError, Lease, SendEmail},
     order::Order,
 };
@@ -32,8 +32,8 @@ pub(crate) async fn enqueue_refunded(tx: &mut PgConnection, refund: RefundId, us
 }
 
 /// Tells an operator of a sale that has left little in stock, in the transaction that books it; `movement` is its row in the ledger.
-pub(crate) async fn enqueue_low_stock(tx: &mut PgConnection, movement: Uuid, to: &str) -> sqlx::Result<()> {
-    write_to(tx, Kind::LowStock, movement, to).await
+pub(crate) async fn enqueue_low_stock(tx: &mut PgConnection, movement: MovementId, to: &str) -> sqlx::Result<()> {
+    write_to(tx, Kind::LowStock, movement.0, to).await
 }
 
 async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, user: UserId) -> sqlx::Result<()> {

@@ -6,11 +6,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 
-use crate::id::{OrderId, WebhookLogId};
+use crate::{
+    db,
+    id::{OrderId, WebhookLogId},
+    page::Page,
+};
 
 /// Where an event of the inbox stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum EventStatus {
@@ -62,18 +67,21 @@ impl FromStr for EventStatus {
 pub struct UnknownEventStatus;
 
 /// Which events to list.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// Only those that stand there.
     pub status: Option<EventStatus>,
     /// Only those of this type.
     pub kind: Option<String>,
+    /// Only those that came before this one.
+    pub before: Option<WebhookLogId>,
     /// At most as many.
     pub limit: i64,
 }
 
 /// One event of the inbox.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = StripeEvent)]
 pub struct Listed {
     /// Ours.
     pub id: WebhookLogId,
@@ -107,19 +115,32 @@ pub struct Listed {
 /// # Errors
 /// The database's.
 pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
+    let mut tx = db::begin_list(pool).await?;
     sqlx::query_as!(
         Listed,
         r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
                   error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
            FROM webhook_logs
            WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR type = $2)
-           ORDER BY id DESC LIMIT $3"#,
+             AND ($3::uuid IS NULL OR id < $3)
+           ORDER BY id DESC LIMIT $4"#,
         filter.status.map(EventStatus::name),
         filter.kind,
+        filter.before.map(|id| id.0),
         filter.limit,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *tx)
     .await
+}
+
+/// A page of the events that match, `filter.limit` of them.
+///
+/// # Errors
+/// The database's.
+pub async fn page(pool: &PgPool, filter: Filter) -> sqlx::Result<Page<Listed>> {
+    let limit = usize::try_from(filter.limit).unwrap_or_default();
+    let rows = list(pool, &Filter { limit: filter.limit.saturating_add(1), ..filter }).await?;
+    Ok(Page::from_rows(rows, limit, |event| event.id))
 }
 
 /// One event, by Stripe's id (`evt_…`) or by ours.
@@ -127,6 +148,9 @@ pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
 /// # Errors
 /// The database's.
 pub async fn find(pool: &PgPool, id: &str) -> sqlx::Result<Option<Listed>> {
+    if id.contains('\0') {
+        return Ok(None); // no id has one, and Postgres would refuse it
+    }
     sqlx::query_as!(
         Listed,
         r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
@@ -139,7 +163,29 @@ pub async fn find(pool: &PgPool, id: &str) -> sqlx::Result<Option<Listed>> {
     .await
 }
 
-/// What Stripe sent, without client secrets, which are good for paying.
+/// One event with what Stripe sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = StripeEventWithPayload)]
+pub struct Shown {
+    /// What became of it.
+    #[serde(flatten)]
+    pub event: Listed,
+    /// What Stripe sent, without secrets.
+    #[schema(value_type = Object)]
+    pub payload: Value,
+}
+
+/// One event with what Stripe sent, by Stripe's id (`evt_…`) or by ours.
+///
+/// # Errors
+/// The database's.
+pub async fn show(pool: &PgPool, id: &str) -> sqlx::Result<Option<Shown>> {
+    let Some(event) = find(pool, id).await? else { return Ok(None) };
+    let payload = payload(pool, event.id).await?;
+    Ok(Some(Shown { event, payload }))
+}
+
+/// What Stripe sent, without what is good for paying, or for signing: client secrets, and whatever else calls itself a secret.
 ///
 /// # Errors
 /// The database's.
@@ -154,17 +200,23 @@ fn withhold_secrets(value: &mut Value) {
     match value {
         Value::Object(members) => {
             for (name, member) in members {
-                if name.ends_with("client_secret") && member.is_string() {
-                    *member = "(withheld)".into();
+                let is_secret = name == "secret" || name.ends_with("_secret");
+                if is_secret && !member.is_null() {
+                    *member = WITHHELD.into();
                 } else {
                     withhold_secrets(member);
                 }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(withhold_secrets),
+        // A client secret is `pi_…_secret_…`; Stripe also writes it into the addresses that a browser is sent to.
+        Value::String(text) if text.contains("_secret_") || text.contains("client_secret=") => *value = WITHHELD.into(),
         _ => {}
     }
 }
+
+/// What stands where a secret stood.
+const WITHHELD: &str = "(withheld)";
 
 #[cfg(test)]
 mod tests {
@@ -173,14 +225,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn client_secrets_are_withheld_wherever_they_stand() {
-        let mut payload = json!({ "data": { "object": { "client_secret": "pi_1_secret_x", "charges": [{ "client_secret": "y" }],
-                                                        "amount": 5, "client_secrets": null } } });
+    fn secrets_are_withheld_wherever_they_stand() {
+        let mut payload = json!({ "data": { "object": {
+            "client_secret": "pi_1_secret_x", "charges": [{ "client_secret": "y" }], "amount": 5, "client_secrets": null,
+            "secret": "whsec_1", "ephemeral_secret": { "of": "a structure" }, "setup_secret": null, "secrets_kept": "none",
+            "next_action": { "redirect_to_url": { "url": "https://hooks.stripe.com/3ds?client_secret=src_1" } },
+            "note": "paid with pi_1_secret_x",
+        } } });
         withhold_secrets(&mut payload);
         assert_eq!(
             payload,
-            json!({ "data": { "object": { "client_secret": "(withheld)", "charges": [{ "client_secret": "(withheld)" }],
-                                          "amount": 5, "client_secrets": null } } })
+            json!({ "data": { "object": {
+                "client_secret": "(withheld)", "charges": [{ "client_secret": "(withheld)" }], "amount": 5, "client_secrets": null,
+                "secret": "(withheld)", "ephemeral_secret": "(withheld)", "setup_secret": null, "secrets_kept": "none",
+                "next_action": { "redirect_to_url": { "url": "(withheld)" } }, "note": "(withheld)",
+            } } })
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use common::jobs::Reconcile;
+use common::{actor::Actor, jobs::Reconcile};
 
 use super::Context;
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
 pub async fn run(_: Job<Reconcile>, context: Arc<Context>) -> Result<(), JobError> {
     let reconciliation = Reconciliation {
         pool: &context.pool,
+        actor: Actor::System,
         stripe: &context.stripe,
         unfulfillable: context.unfulfillable,
         dry_run: false,

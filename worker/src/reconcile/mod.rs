@@ -8,6 +8,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use common::{
+    actor::Actor,
     jobs::CompleteError,
     order::Unfulfillable,
     payment::NamedOrder,
@@ -29,6 +30,8 @@ const BATCH: i64 = 100;
 pub struct Reconciliation<'a> {
     /// Our books.
     pub pool: &'a PgPool,
+    /// Who asked for it: the schedule, or somebody.
+    pub actor: Actor,
     /// Stripe's.
     pub stripe: &'a Stripe,
     /// What becomes of money for an order that can't be completed.
@@ -72,7 +75,7 @@ impl<'a> Reconciliation<'a> {
     /// See [`ReconcileError`]. The next run begins where this one did.
     pub async fn run(self) -> Result<Report<'a>, ReconcileError> {
         let since = reconciliation::since(self.pool).await?;
-        let run = if self.dry_run { None } else { Some(reconciliation::begin(self.pool, since).await?) };
+        let run = if self.dry_run { None } else { Some(reconciliation::begin(self.pool, self.actor, since).await?) };
         let mut report = Report::new(self.pool, run, self.progress);
         // First what is listed a hundred at a time, then what is asked about one by one. A list with something in it that can't be
         // read is not the end of the others.

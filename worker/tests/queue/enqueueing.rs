@@ -103,14 +103,14 @@ async fn jobs_are_listed_and_counted_by_state() {
     for (state, job) in
         [(State::Pending, pending), (State::Retrying, retrying), (State::Dead, dead), (State::Done, done)]
     {
-        let filter = Filter { state: Some(state), queue: Some("test.probe".into()), limit: 10 };
-        let listed = jobs::list(&mut conn, &filter).await.expect("they can be listed");
+        let filter = Filter { state: Some(state), queue: Some("test.probe".into()), limit: 10, ..Filter::default() };
+        let listed = jobs::list(&lab.pool, &filter).await.expect("they can be listed");
         assert_eq!(listed.iter().map(|listed| (listed.id, listed.state)).collect::<Vec<_>>(), [(job, state)]);
     }
-    let all = Filter { state: None, queue: None, limit: 3 };
-    assert_eq!(jobs::list(&mut conn, &all).await.expect("they can be listed").len(), 3);
-    let elsewhere = Filter { state: None, queue: Some("email.send".into()), limit: 3 };
-    assert!(jobs::list(&mut conn, &elsewhere).await.expect("they can be listed").is_empty());
+    let all = Filter { limit: 3, ..Filter::default() };
+    assert_eq!(jobs::list(&lab.pool, &all).await.expect("they can be listed").len(), 3);
+    let elsewhere = Filter { queue: Some("email.send".into()), limit: 3, ..Filter::default() };
+    assert!(jobs::list(&lab.pool, &elsewhere).await.expect("they can be listed").is_empty());
 
     let tallies = jobs::tally(&mut conn).await.expect("they can be counted");
     let counts: Vec<_> = tallies.iter().map(|tally| (tally.state, tally.count, tally.oldest_due > 0.0)).collect();

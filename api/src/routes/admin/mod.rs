@@ -1,11 +1,50 @@
 //! `/admin`: what administrators do.
 
+mod audit;
+mod emails;
+mod jobs;
 mod orders;
+mod payments;
+mod products;
+mod reconciliation;
+mod users;
+mod webhooks;
 
+use chrono::{DateTime, Utc};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::AppState;
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    orders::routes()
+    OpenApiRouter::new()
+        .merge(orders::routes())
+        .merge(products::routes())
+        .merge(users::routes())
+        .merge(webhooks::routes())
+        .merge(jobs::routes())
+        .merge(payments::routes())
+        .merge(emails::routes())
+        .merge(reconciliation::routes())
+        .merge(audit::routes())
+}
+
+/// In the document: a text that a filter takes, to be compared as it is.
+#[derive(ToSchema)]
+#[schema(value_type = String, max_length = 200, pattern = r"^[^\u0000]*$")]
+struct FilterText(#[expect(dead_code, reason = "only its schema is of interest")] String);
+
+/// The text of a filter. No column holds a NUL, and Postgres would refuse it.
+fn text(value: Option<String>) -> Result<Option<String>, &'static str> {
+    match value {
+        Some(text) if text.chars().count() > 200 => Err("must be at most 200 characters long"),
+        Some(text) if text.contains('\0') => Err("must not contain NUL"),
+        fit => Ok(fit),
+    }
+}
+
+/// A time of a filter.
+fn time(value: Option<&str>) -> Result<Option<DateTime<Utc>>, &'static str> {
+    let parse = |text| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
+    value.map(parse).transpose().map_err(|_| "must be a time such as 2026-11-23T18:42:44Z (RFC 3339)")
 }

@@ -4,8 +4,9 @@ pub(super) mod password_resets;
 pub(super) mod refresh_tokens;
 
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
-use super::{Email, PersonName, Role, User};
+use super::{Email, EmailBeginning, ListUsers, PersonName, Role, User};
 use crate::id::UserId;
 
 /// A user with what logs in.
@@ -42,20 +43,22 @@ pub(super) async fn insert_user(
     }))
 }
 
-/// Makes the user with this e-mail an admin with this password. The sessions are still to be ended.
+/// Makes the user with this e-mail an admin with this password, and tells what the user was. The sessions are still to be ended.
 pub(super) async fn take_over_as_admin(
     tx: &mut PgConnection,
     email: &Email,
     password_hash: &str,
-) -> sqlx::Result<UserId> {
-    sqlx::query_scalar!(
+) -> sqlx::Result<(UserId, Role)> {
+    let row = sqlx::query!(
         r#"UPDATE users SET role = 'admin', password_hash = $2, updated_at = now()
-           WHERE email = $1::text::citext RETURNING id AS "id: UserId""#,
+           FROM (SELECT id, role FROM users WHERE email = $1::text::citext FOR NO KEY UPDATE) was
+           WHERE users.id = was.id RETURNING users.id AS "id: UserId", was.role AS "role: Role""#,
         email.as_str(),
         password_hash,
     )
     .fetch_one(tx)
-    .await
+    .await?;
+    Ok((row.id, row.role))
 }
 
 /// Sets a user's password. The sessions are still to be ended.
@@ -132,4 +135,71 @@ pub(super) async fn replace_hash(pool: &PgPool, id: UserId, old: &str, new: &str
     .execute(pool)
     .await
     .map(|_| ())
+}
+
+/// This user and all administrators, in the order of their ids and locked until the transaction ends.
+pub(super) async fn lock_with_admins(tx: &mut PgConnection, id: UserId) -> sqlx::Result<Vec<User>> {
+    sqlx::query_as!(
+        User,
+        r#"SELECT id AS "id: UserId", email::text AS "email!", name, role AS "role: Role", created_at
+           FROM users WHERE id = $1 OR role = 'admin' ORDER BY id FOR NO KEY UPDATE"#,
+        id.0,
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// Sets what a user may do, whose row is locked.
+pub(super) async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET role = $2, updated_at = now() WHERE id = $1", id.0, role as Role)
+        .execute(tx)
+        .await
+        .map(|_| ())
+}
+
+/// Users whose e-mail begins so, at most so many, in no order.
+pub(super) async fn beginning_with(
+    conn: &mut PgConnection,
+    email: &EmailBeginning,
+    most: usize,
+) -> sqlx::Result<Vec<Uuid>> {
+    let (from, behind) = email.range();
+    // The comparisons of the index: by code points, whatever the collation.
+    sqlx::query_scalar!(
+        "SELECT id FROM users WHERE lower(email::text) ~>=~ $1 AND ($2::text IS NULL OR lower(email::text) ~<~ $2) LIMIT $3",
+        from,
+        behind,
+        i64::try_from(most).unwrap_or(i64::MAX),
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Users, the newest first, one more than is wanted. Those whose e-mail begins as is wanted are `few`, unless they are many.
+pub(super) async fn list_users(
+    conn: &mut PgConnection,
+    wanted: &ListUsers,
+    few: Option<&[Uuid]>,
+) -> sqlx::Result<Vec<User>> {
+    let email = wanted.email.as_ref().filter(|_| few.is_none());
+    let (from, behind) = email.map(EmailBeginning::range).unzip();
+    sqlx::query_as!(
+        User,
+        r#"SELECT id AS "id: UserId", email::text AS "email!", name, role AS "role: Role", created_at
+           FROM users
+           WHERE ($1::uuid[] IS NULL OR id = ANY($1))
+             AND ($2::text IS NULL OR lower(email::text) ~>=~ $2)
+             AND ($3::text IS NULL OR lower(email::text) ~<~ $3)
+             AND ($4::text IS NULL OR role = $4)
+             AND ($5::uuid IS NULL OR id < $5)
+           ORDER BY id DESC LIMIT $6"#,
+        few,
+        from,
+        behind.flatten(),
+        wanted.role.map(Role::name),
+        wanted.before.map(|id| id.0),
+        i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+    )
+    .fetch_all(conn)
+    .await
 }

@@ -1,19 +1,30 @@
 //! The books of reconciliation: what is to be compared with Stripe, and what was found to differ. The worker asks Stripe.
 
+mod runs;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgPool;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use runs::{Enqueued, ListedDifference, Run, Settled, differences, enqueue, runs};
+
 use crate::{
+    actor::Actor,
+    audit::{self, Act, Action, Object},
+    db,
     id::{OrderId, ReconciliationId},
     money::Money,
     payment::{IntentReport, Seen},
 };
 
 /// What differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[schema(as = DifferenceKind)]
 pub enum Kind {
     /// A payment.
     Intent,
@@ -92,13 +103,20 @@ pub async fn refunds_since(pool: &PgPool, since: DateTime<Utc>) -> sqlx::Result<
     sqlx::query_scalar!(r#"SELECT least($1, now() - interval '35 days') AS "since!""#, since).fetch_one(pool).await
 }
 
-/// Notes that a run begins.
+/// Notes that a run begins. What somebody began by hand is an act of theirs.
 ///
 /// # Errors
 /// The database's.
-pub async fn begin(pool: &PgPool, since: DateTime<Utc>) -> sqlx::Result<ReconciliationId> {
+pub async fn begin(pool: &PgPool, actor: Actor, since: DateTime<Utc>) -> sqlx::Result<ReconciliationId> {
     let id = ReconciliationId::new();
-    sqlx::query!("INSERT INTO reconciliation_runs (id, since) VALUES ($1, $2)", id.0, since).execute(pool).await?;
+    let mut tx = db::begin(pool).await?;
+    sqlx::query!("INSERT INTO reconciliation_runs (id, since) VALUES ($1, $2)", id.0, since).execute(&mut *tx).await?;
+    if actor != Actor::System {
+        let (object, after) = (Object::Reconciliation(id), Some(json!({ "since": since })));
+        let act = Act { action: Action::ReconciliationStarted, object, before: None, after };
+        audit::record(&mut tx, actor, act).await?;
+    }
+    tx.commit().await?;
     Ok(id)
 }
 

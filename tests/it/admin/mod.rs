@@ -1,0 +1,54 @@
+//! What administrators do, beyond orders: a file for each part of `/admin`.
+
+mod audit;
+mod emails;
+mod jobs;
+mod lists;
+mod payments;
+mod products;
+mod reconciliation;
+mod users;
+mod webhooks;
+
+use serde_json::Value;
+
+use crate::harness::{Client, Shop, eventually, text};
+
+/// All pages of a list, one after the other, with so many rows each.
+async fn all(admin: &Client, path: &str, limit: usize) -> Vec<Value> {
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    let mark = if path.contains('?') { '&' } else { '?' };
+    loop {
+        let page = admin.get(&format!("{path}{mark}limit={limit}{cursor}")).await.expect(200);
+        let items = page["items"].as_array().expect("a list");
+        assert!(items.len() <= limit, "{path}: {}", items.len());
+        seen.extend(items.iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return seen,
+        }
+    }
+}
+
+/// One member of each.
+fn members<'a>(items: &'a [Value], member: &str) -> Vec<&'a str> {
+    items.iter().map(|item| text(&item[member])).collect()
+}
+
+/// What an act, or several, left in the audit log: actor, action, object, before and after; the oldest first.
+async fn acts(shop: &Shop) -> Vec<(String, String, String, Value, Value)> {
+    let acts = "SELECT actor, action, object, coalesce(before, 'null'), coalesce(after, 'null') FROM audit_log
+                WHERE action <> 'product.created' ORDER BY id";
+    sqlx::query_as(acts).fetch_all(&shop.pool).await.expect("it can be read")
+}
+
+/// The actor that an administrator is.
+fn by(admin: &Client) -> String {
+    format!("user:{}", admin.user)
+}
+
+/// Waits until so many jobs are dead.
+async fn dead(shop: &Shop, count: i64) {
+    let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed'";
+    eventually("jobs are dead", async || (shop.count(dead).await == count).then_some(())).await;
+}
