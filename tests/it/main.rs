@@ -8,6 +8,7 @@ mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod dashboards;
 mod faults;
 mod given_up;
 mod headers;
