@@ -84,6 +84,16 @@ const ADDED: [(&str, f64); 22] = [
     ("sum(kassa_stripe_requests_total{operation='create_intent', outcome='ok'})", 5.0),
 ];
 
+/// What an operator is woken for, say.
+const RULES: &str = "
+groups:
+  - name: trial
+    rules:
+      - alert: DeadJobs
+        expr: max by (queue) (kassa_jobs{state='dead'}) > 0
+        annotations: { summary: '{{ $value }} jobs are dead' }
+";
+
 /// How often somebody may try to log in.
 const LOGINS: usize = 5;
 
@@ -154,7 +164,7 @@ async fn show_rounds(prometheus: &Prometheus, rounds: f64) {
 async fn every_panel_has_data_and_what_was_done_is_shown() {
     let settings = [("RATE_LIMITS", "on"), ("RATE_LIMIT_LOGIN", &LOGINS.to_string())];
     let shop = Shop::with(&settings).await;
-    let prometheus = Prometheus::start(&shop, None).await;
+    let prometheus = Prometheus::start(&shop, Some(RULES)).await;
     trade(&shop).await;
     show_rounds(&prometheus, 1.0).await;
     trade(&shop).await;
@@ -182,11 +192,22 @@ async fn every_panel_has_data_and_what_was_done_is_shown() {
     })
     .await;
 
+    let dead = prometheus.query("max by (queue) (kassa_jobs{state='dead'}) > 0").await;
+    let queues: Vec<_> = dead.iter().map(|series| (series.labels["queue"].as_str(), series.value)).collect();
+    assert_eq!(queues, [("email.send", 2.0)]);
+    eventually("the alert tells of both", async || {
+        let alerts = prometheus.alerts().await;
+        let told = alerts.iter().find(|alert| alert.name == "DeadJobs" && alert.state == "firing")?;
+        assert_eq!(told.labels["queue"], "email.send");
+        (told.annotations["summary"] == "2 jobs are dead").then_some(())
+    })
+    .await;
     shop.mail.remove_faults();
     let retried = shop.database.kassa(&["jobs", "retry", "--all"]).await;
     assert_eq!(retried.code, 0, "{retried:?}");
     eventually("no job is dead any more", async || {
-        (prometheus.sum("max(kassa_jobs{queue='email.send', state='dead'})").await == Some(0.0)).then_some(())
+        let none = prometheus.sum("max(kassa_jobs{queue='email.send', state='dead'})").await == Some(0.0);
+        (none && prometheus.alerts().await.is_empty()).then_some(())
     })
     .await;
     shop.finish().await;
