@@ -1,5 +1,7 @@
 //! `/metrics` of both programs: in Prometheus' text format, with all that docs/metrics.md tells of, counted rightly.
 
+mod standing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write as _,

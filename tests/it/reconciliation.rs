@@ -9,7 +9,7 @@ use crate::harness::{Client, Ended, Shop, eventually, payment, send_form, text};
 
 impl Shop {
     /// Runs `kassa reconcile` against this shop's Stripe.
-    async fn reconcile(&self, arguments: &[&str]) -> Ended {
+    pub(crate) async fn reconcile(&self, arguments: &[&str]) -> Ended {
         let base = self.stripe.base_url();
         let settings = [("STRIPE_API_BASE", base.as_str()), ("STRIPE_SECRET_KEY", "sk_test_simulator")];
         self.database.kassa_with(&[&["reconcile"], arguments].concat(), &settings, "").await
