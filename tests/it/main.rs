@@ -10,6 +10,7 @@ mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod dashboards;
 mod doctor;
 mod faults;
 mod given_up;
