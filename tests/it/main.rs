@@ -30,6 +30,7 @@ mod purchase;
 mod races;
 mod reconciliation;
 mod refunds;
+mod restore;
 mod reviews;
 mod samples;
 mod search;
