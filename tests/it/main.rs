@@ -24,6 +24,7 @@ mod openapi;
 mod orders;
 mod password_reset;
 mod peers;
+mod poolers;
 mod problems;
 mod products;
 mod purchase;
