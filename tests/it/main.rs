@@ -27,6 +27,7 @@ mod peers;
 mod poolers;
 mod problems;
 mod products;
+mod proxies;
 mod purchase;
 mod races;
 mod reconciliation;
