@@ -8,6 +8,7 @@ mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod deployment;
 mod doctor;
 mod faults;
 mod given_up;
