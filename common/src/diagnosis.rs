@@ -53,7 +53,7 @@ pub async fn server(pool: &PgPool) -> sqlx::Result<Server> {
                         (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
                         (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))
                     AS "connections!",
-                  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS "connected!",
+                  (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL) AS "connected!",
                   coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS "encrypted!",
                   host(inet_server_addr()) AS address"#,
     )

@@ -84,7 +84,7 @@ fn of_durability(server: &Server) -> Finding {
     if server.not_durable.is_empty() {
         return Finding::well(DURABILITY, "fsync, synchronous_commit and full_page_writes are on");
     }
-    let off = server.not_durable.join(" and ");
+    let off = server.not_durable.join(", ");
     let remedy = "set it on in postgresql.conf, or for the role and the database, and reload";
     Finding::wrong(DURABILITY, format!("{off} off: a crash of the machine loses paid orders"), remedy)
 }
