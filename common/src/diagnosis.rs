@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 
 use crate::db::SESSION;
 
@@ -53,7 +53,7 @@ pub async fn server(pool: &PgPool) -> sqlx::Result<Server> {
                         (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
                         (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))
                     AS "connections!",
-                  (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS "connected!",
+                  (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL) AS "connected!",
                   coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS "encrypted!",
                   host(inet_server_addr()) AS address"#,
     )
@@ -73,6 +73,24 @@ pub async fn server(pool: &PgPool) -> sqlx::Result<Server> {
         address: row.address.and_then(|address| address.parse().ok()),
         lost_settings: lost_settings(&mut conn).await?,
     })
+}
+
+/// Whether two connections that are both open lead to one and the same session: then a pooler in transaction (or statement) mode lies
+/// between. What is heard by LISTEN, and locks that outlast a transaction, go astray there.
+///
+/// # Errors
+/// The database's.
+pub async fn shares_sessions(options: &PgConnectOptions) -> sqlx::Result<bool> {
+    let (mut one, mut other) = (options.connect().await?, options.connect().await?);
+    let shares = backend(&mut one).await? == backend(&mut other).await?;
+    one.close().await?;
+    other.close().await?;
+    Ok(shares)
+}
+
+/// Asked in plain words: a statement that is prepared may be lost on the way.
+async fn backend(conn: &mut PgConnection) -> sqlx::Result<i32> {
+    sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(conn).await?.try_get(0)
 }
 
 /// A setting that only the host's end of a connection has says nothing of what lies between.

@@ -31,13 +31,19 @@ pub(super) async fn check(inspection: &Inspection) -> Vec<Finding> {
     let Some(options) = inspection.database.clone() else {
         return vec![Finding::skipped(DATABASE, "DATABASE_URL can't be used")];
     };
-    let pool = match database::reach(options).await {
+    let pool = match database::reach(options.clone()).await {
         Ok(pool) => pool,
         Err(error) => {
             let remedy = "see that Postgres runs and that DATABASE_URL has its host, port, user, password and database";
             return vec![Finding::wrong(DATABASE, output::causes(&error), remedy)];
         }
     };
+    if let Ok(true) = diagnosis::shares_sessions(&options).await {
+        pool.close().await;
+        let finding = "are shared: a pooler in transaction mode lies between, and requests will fail";
+        let remedy = "have it pool sessions (PgBouncer: pool_mode = session), or connect to Postgres itself";
+        return vec![Finding::wrong(SESSIONS, finding, remedy)];
+    }
     let mut findings = match diagnosis::server(&pool).await {
         Ok(server) => of_server(&server, inspection.max_connections),
         Err(error) => vec![unanswered(DATABASE, &error)],
@@ -78,7 +84,7 @@ fn of_durability(server: &Server) -> Finding {
     if server.not_durable.is_empty() {
         return Finding::well(DURABILITY, "fsync, synchronous_commit and full_page_writes are on");
     }
-    let off = server.not_durable.join(" and ");
+    let off = server.not_durable.join(", ");
     let remedy = "set it on in postgresql.conf, or for the role and the database, and reload";
     Finding::wrong(DURABILITY, format!("{off} off: a crash of the machine loses paid orders"), remedy)
 }

@@ -1,6 +1,6 @@
 //! A client of the shop, and what it is answered.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use reqwest::{Body, Certificate, Method, Request, RequestBuilder, header::HeaderMap, tls::Version};
 use serde_json::Value;
@@ -42,12 +42,17 @@ pub(super) fn http() -> reqwest::Client {
 
 impl Client {
     /// Somebody without an account who speaks HTTPS with an API, believes this authority alone, and keeps no connection.
-    #[expect(clippy::disallowed_methods, reason = "each believes somebody else; with a time limit, too")]
     pub(crate) fn over_tls(api: &Program, authority: &str, version: Version) -> Self {
+        Self::over_tls_at(api.api, authority, version)
+    }
+
+    /// The same, with whoever is at this address: a proxy, say.
+    #[expect(clippy::disallowed_methods, reason = "each believes somebody else; with a time limit, too")]
+    pub(crate) fn over_tls_at(address: SocketAddr, authority: &str, version: Version) -> Self {
         let authority = Certificate::from_pem(authority.as_bytes()).expect("a certificate");
         let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).pool_max_idle_per_host(0);
         let http = http.tls_certs_only([authority]).tls_version_min(version).tls_version_max(version);
-        Self::new(http.build().expect("TLS has been chosen"), format!("https://{}", api.api))
+        Self::new(http.build().expect("TLS has been chosen"), format!("https://{address}"))
     }
 
     pub(super) fn new(http: reqwest::Client, base: String) -> Self {
@@ -62,6 +67,11 @@ impl Client {
     /// The same caller, of another API of the shop's.
     pub(crate) fn at(&self, api: &Program) -> Self {
         Self { base: format!("http://{}", api.api), ..self.clone() }
+    }
+
+    /// Another caller, by the way of this one.
+    pub(crate) fn by_the_way_of(&self, other: &Self) -> Self {
+        Self { http: other.http.clone(), base: other.base.clone(), ..self.clone() }
     }
 
     /// The same caller with another token.

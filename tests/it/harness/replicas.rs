@@ -3,9 +3,10 @@
 use nix::sys::signal::Signal;
 
 use super::{
+    database::{Database, url},
     ground::Ground,
     program::Program,
-    shop::{Shop, log_of, with_database},
+    shop::{Shop, Urls, images_of, log_of, with_database},
 };
 
 impl Shop {
@@ -31,7 +32,7 @@ impl Shop {
 
     /// Another worker, which goes to the database directly.
     pub(crate) async fn worker_beside_the_proxy(&self) -> Program {
-        self.start_another("kassa-worker", &super::url(&self.database.options()), &[], "ready").await
+        self.start_another("kassa-worker", &url(&self.database.options()), &[], "ready").await
     }
 
     async fn start_another(&self, name: &'static str, url: &str, own: &[(&str, String)], probe: &str) -> Program {
@@ -62,6 +63,18 @@ impl Shop {
     pub(crate) async fn restart_api(&mut self) {
         self.api = self.another_api().await;
         self.stripe_tells_the_api();
+    }
+
+    /// Starts both programs, which have ended, on another database, with a folder of images of their own; Stripe and the mail server stay.
+    pub(crate) async fn move_to(&mut self, database: Database) {
+        let to = url(&database.options());
+        self.urls = Urls { api: to.clone(), worker: to };
+        self.variables.retain(|(name, _)| name != "OBJECT_STORE_URL");
+        self.variables.push(("OBJECT_STORE_URL".into(), format!("file:{}", images_of(&database).display())));
+        self.pool = database.pool.clone();
+        self.database = database;
+        self.restart_api().await;
+        self.restart_worker().await;
     }
 
     /// Has Stripe send its events to the API, which may be another one than before.
