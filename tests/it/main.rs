@@ -5,6 +5,7 @@ mod harness;
 
 mod admin;
 mod alerts;
+mod admin_orders;
 mod auth;
 mod cache;
 mod cart;
