@@ -61,7 +61,8 @@ impl Watched {
                 ticks.tick().await;
                 self.shop.visitor().get("/products").await.expect(200);
                 shopper.put_in_cart(&product, 1).await.expect(201);
-                shopper.post("/checkout", &json!({})).await.expect(202);
+                let placed = shopper.post("/checkout", &json!({})).await;
+                assert!([201, 202].contains(&placed.status), "{placed:?}"); // its intent may be there already
             }
         };
         tokio::select! {
