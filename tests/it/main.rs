@@ -9,6 +9,7 @@ mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod dashboards;
 mod doctor;
 mod faults;
 mod given_up;

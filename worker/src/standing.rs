@@ -111,8 +111,13 @@ pub(crate) async fn sample(pool: PgPool) {
                 tracing::warn!(error = &error as &dyn Error, "the shop's figures can't be counted; trying again");
             }
         }
-        tokio::time::sleep(EVERY.max(began.elapsed() * SHARE)).await;
+        tokio::time::sleep(pause(began.elapsed())).await;
     }
+}
+
+/// How long to wait after a look that took so long.
+fn pause(took: Duration) -> Duration {
+    EVERY.max(took * SHARE)
 }
 
 /// Seconds since 1970.
@@ -172,5 +177,16 @@ fn show_states(name: &'static str, label: &'static str, states: &[&'static str],
     for &state in states {
         let count = counts.iter().find(|count| count.status == state).map_or(0, |count| count.count);
         gauge!(name, label => state).set(count as f64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quick_is_looked_at_each_five_seconds_and_what_is_slow_a_fiftieth_of_the_time() {
+        assert_eq!(pause(Duration::from_millis(20)), Duration::from_secs(5));
+        assert_eq!(pause(Duration::from_secs(2)), Duration::from_secs(100));
     }
 }

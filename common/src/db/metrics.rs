@@ -25,7 +25,7 @@ pub(crate) fn describe() {
     describe_counter!(RETRIES, "Transactions that lost against another one and were run again.");
     describe_counter!(
         ERRORS,
-        "Errors of the database that a request, a job or the queue met, by kind: unavailable, pool_timed_out, transaction (lost \
+        "Errors of the database that a request, a job or the queue met, by kind: unavailable, pool_timed_out (none was free, or could be made), transaction (lost \
          against another one), constraint or other."
     );
     counter!(RETRIES).increment(0);

@@ -81,7 +81,7 @@ impl Prometheus {
         let programs = Ground::get().await.programs();
         for _ in 0..STARTS {
             let started = Self::spawn(programs, &folder, shop);
-            if let Some(ready) = started.is_ready().await {
+            if let Some(ready) = started.once_ready().await {
                 return ready;
             }
         }
@@ -101,7 +101,7 @@ impl Prometheus {
     }
 
     /// Itself once it has scraped both programs; none where it has ended.
-    async fn is_ready(mut self) -> Option<Self> {
+    async fn once_ready(mut self) -> Option<Self> {
         let ready = eventually("Prometheus has scraped both programs", async || {
             if self.guard.try_wait().is_ok_and(|ended| ended.is_some()) {
                 return Some(false);
