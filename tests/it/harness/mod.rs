@@ -31,4 +31,4 @@ pub(crate) use prometheus::{Prometheus, tool};
 pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
-pub(crate) use wait::{eventually, with_defaults};
+pub(crate) use wait::{eventually, with_defaults, within};

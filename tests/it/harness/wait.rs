@@ -19,9 +19,13 @@ pub(crate) fn with_defaults() -> bool {
 ///
 /// # Panics
 /// When it doesn't within 30 seconds; 180 where times are as they are shipped.
-pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    within(if with_defaults() { DEADLINE_WITH_DEFAULTS } else { DEADLINE }, what, look).await
+}
+
+/// As [`eventually`], within so much time.
+pub(crate) async fn within<T>(deadline: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
-    let deadline = if with_defaults() { DEADLINE_WITH_DEFAULTS } else { DEADLINE };
     loop {
         if let Some(found) = look().await {
             return found;

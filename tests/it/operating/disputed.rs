@@ -34,6 +34,7 @@ async fn a_disputed_order_is_seen_held_and_let_go_once_it_is_won() {
             shop.control().post(&path, &json!({ "status": "won" })).await.expect(200);
             runbook.kassa(&["reconcile"]).await;
             shop.control().put("/webhooks", &json!({ "mode": "deliver" })).await.expect(200);
+            runbook.kassa(&["reconcile"]).await; // what others were not told of meanwhile
             watched.resolves("KassaDisputeOpen").await;
             assert!(kinds(&watched.shown(&order).await, "order").contains(&"dispute.won"));
             send().await.expect(200);

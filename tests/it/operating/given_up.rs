@@ -40,7 +40,7 @@ async fn a_dead_job_is_seen_understood_and_run_again() {
             watched.resolves("KassaMailsFailed").await;
             eventually("the timeline has the mail", async || {
                 let shown = watched.shown(&order).await;
-                kinds(&shown, "order").contains(&"email.sent").then_some(())
+                kinds(&shown, "order").contains(&"mail.sent").then_some(())
             })
             .await;
         })
