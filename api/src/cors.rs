@@ -7,15 +7,21 @@ use common::config;
 use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
+use crate::{
+    extract::{key, prefer},
+    limits, request_id,
+    respond::IDEMPOTENCY_REPLAYED,
+};
+
 /// What a script may send beyond what any may.
 const TAKEN: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
-    HeaderName::from_static("idempotency-key"),
+    key::HEADER,
     header::IF_MATCH,
     header::IF_NONE_MATCH,
-    HeaderName::from_static("prefer"),
-    HeaderName::from_static("x-request-id"),
+    prefer::HEADER,
+    request_id::HEADER,
 ];
 
 /// What a script may read beyond what any may.
@@ -25,11 +31,11 @@ const SHOWN: [HeaderName; 10] = [
     header::LOCATION,
     header::RETRY_AFTER,
     header::WWW_AUTHENTICATE,
-    HeaderName::from_static("idempotency-replayed"),
-    HeaderName::from_static("ratelimit-limit"),
-    HeaderName::from_static("ratelimit-remaining"),
-    HeaderName::from_static("ratelimit-reset"),
-    HeaderName::from_static("x-request-id"),
+    IDEMPOTENCY_REPLAYED,
+    limits::LIMIT,
+    limits::REMAINING,
+    limits::RESET,
+    request_id::HEADER,
 ];
 
 /// How long a browser may remember what it was allowed; none does so for longer than two hours.

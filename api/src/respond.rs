@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{extract::IfNoneMatch, problem::Problem};
 use common::id::ProductId;
 
-const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Says that an earlier request with the same idempotency key did the work, where one did.
 pub(crate) fn replayed(replayed: bool) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {

@@ -60,13 +60,14 @@ pub async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<Transaction<'static, 
     begin_as(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
 }
 
-/// Begins a transaction that only reads, for a list with filters of which any may be missing: each query is planned for those that are
-/// there. A plan for all of them (which Postgres keeps after a few times) would use no index of any. See [`begin`].
+/// Begins a transaction as [`begin_snapshot`] does, for a list with filters of which any may be missing: each query is planned for those
+/// that are there. A plan for all of them (which Postgres keeps after a few times) would use no index of any. See [`begin`].
 ///
 /// # Errors
 /// The database's.
 pub async fn begin_list(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    begin_as(pool, "BEGIN READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan").await
+    begin_as(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = force_custom_plan")
+        .await
 }
 
 async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {

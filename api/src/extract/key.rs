@@ -16,7 +16,7 @@ use crate::{
     problem::{Problem, kinds},
 };
 
-const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The key, if one was sent, with the method and the path that it belongs to.
 pub(crate) struct IdempotencyKey {

@@ -4,10 +4,10 @@ mod attempt;
 mod body;
 mod caller;
 mod conditional;
-mod key;
+pub(crate) mod key;
 mod page;
 mod path;
-mod prefer;
+pub(crate) mod prefer;
 mod query;
 mod upload;
 

@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::openapi::request_header;
 
-const HEADER: HeaderName = HeaderName::from_static("prefer");
+pub(crate) const HEADER: HeaderName = HeaderName::from_static("prefer");
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// What the client prefers.

@@ -12,9 +12,9 @@ use http::{HeaderMap, HeaderName};
 use super::{Key, buckets::Buckets};
 use crate::problem::{Problem, kinds};
 
-const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+pub(crate) const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+pub(crate) const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+pub(crate) const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 const LIMITED: &str = "kassa_rate_limited_total";
 

@@ -16,7 +16,7 @@ use common::{
 use sha2::{Digest as _, Sha256};
 use tokio::time::{MissedTickBehavior, interval};
 
-pub(crate) use self::limit::Standing;
+pub(crate) use self::limit::{LIMIT, REMAINING, RESET, Standing};
 use self::{familiar::Familiar, limit::Limit};
 use crate::{client::Client, problem::Problem};
 

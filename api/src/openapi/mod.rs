@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 
 use axum::response::{IntoResponse, Response};
 use common::{
+    account::EmailBeginning,
     catalog::{Listing, SearchText, Sort},
     order::{OpenOrder, Shortfall},
 };
@@ -38,7 +39,7 @@ use crate::{extract::IfNoneMatch, ops, problem::Problem, respond::Rendered, rout
             Paths that don't exist answer 404 `not_found`, methods that a path doesn't know 405 `method_not_allowed` with `Allow`; every \
             `GET` answers to `HEAD`, too. Members that a body may not have are refused, parameters that a query may not have are ignored.",
     ),
-    components(schemas(Listing, OpenOrder, SearchText, Shortfall, Sort)), // those that only parameters and problems have
+    components(schemas(EmailBeginning, Listing, OpenOrder, SearchText, Shortfall, Sort)), // those that only parameters and problems have
     servers((url = "/", description = "Where this document is from")),
     tags(
         (name = "accounts", description = "Registering, logging in and out, forgotten passwords"),

@@ -121,10 +121,12 @@ async fn retry_all(mut which: Which, pool: &PgPool) -> anyhow::Result<()> {
         let batch = jobs::retry_some(pool, operator(), &which, BATCH).await;
         let batch =
             batch.context("the other dead jobs could not be run again: `kassa jobs list --state dead` shows them")?;
-        let Some(last) = batch.jobs.last() else { break };
-        which.after = Some(last.id);
-        found_any = true;
+        found_any |= !batch.jobs.is_empty();
         batch.jobs.iter().try_for_each(|job| tell(job.id, job.outcome))?;
+        match batch.last {
+            None => break,
+            behind => which.after = behind,
+        }
     }
     if found_any { Ok(()) } else { output::line("No dead job matches.") }
 }

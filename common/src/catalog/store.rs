@@ -19,10 +19,7 @@ macro_rules! products {
             $before
                 + r#" id AS "id: ProductId", name, slug, description, price AS "price: Money", stock, reserved,
                       status AS "status: ProductStatus", version, created_at, updated_at,
-                      (SELECT coalesce(json_agg(json_build_object(
-                                'id', i.id, 'alt', i.alt, 'status', i.status, 'image_key', i.image_key,
-                                'thumbnail_key', i.thumbnail_key, 'width', i.width, 'height', i.height, 'error', i.error)
-                                ORDER BY i.position, i.id), '[]')
+                      (SELECT coalesce(json_agg(image_json(i) ORDER BY i.position, i.id), '[]')
                        FROM product_images i
                        WHERE i.product_id = products.id AND i.status <> 'removed') AS "images!: Json<Vec<Image>>" "#
                 + $($after)*

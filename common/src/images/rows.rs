@@ -25,9 +25,7 @@ pub(super) async fn touch_product_of(tx: &mut PgConnection, image: ImageId) -> s
 
 pub(super) async fn by_id(tx: &mut PgConnection, id: ImageId) -> sqlx::Result<Option<Image>> {
     let row = sqlx::query_scalar!(
-        r#"SELECT json_build_object('id', id, 'alt', alt, 'status', status, 'image_key', image_key, 'thumbnail_key', thumbnail_key,
-                                    'width', width, 'height', height, 'error', error) AS "image!: Json<Image>"
-           FROM product_images WHERE id = $1 AND status <> 'removed'"#,
+        r#"SELECT image_json(i) AS "image!: Json<Image>" FROM product_images i WHERE id = $1 AND status <> 'removed'"#,
         id.0
     )
     .fetch_optional(tx)

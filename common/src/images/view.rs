@@ -17,7 +17,7 @@ pub enum ImageStatus {
     Failed,
 }
 
-/// An image of a product, as its row is.
+/// An image of a product, as its row is: what the function `image_json` of the database gives.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Image {
     /// Its id.

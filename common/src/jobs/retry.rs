@@ -105,14 +105,16 @@ pub struct RetriedJob {
 /// Some of the dead jobs that match.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Those that were looked at, the oldest first.
+    /// What became of each, the oldest first. Those with which somebody else was faster are left out.
     pub jobs: Vec<RetriedJob>,
-    /// How many more match that were not.
+    /// How many more match that were not looked at.
     pub left: i64,
+    /// The last that was looked at, where more are left: to go on behind.
+    pub last: Option<JobId>,
 }
 
 /// Runs dead jobs again that match, the oldest `most` of them, each in a transaction of its own. Where the database fails on the way the
-/// batch ends before that job: what was done is told, and who goes on behind its last job meets the error at once.
+/// batch ends before that job: what was done is told, and who goes on behind meets the error at once.
 ///
 /// # Errors
 /// The database's. Nothing was run again then.
@@ -133,6 +135,7 @@ pub async fn retry_some(pool: &PgPool, actor: Actor, which: &Which, most: i64) -
     .await?;
     drop(tx);
     let mut left = dead.first().map_or(0, |first| first.matching);
+    let mut last = None;
     let mut jobs = Vec::with_capacity(dead.len());
     for job in dead {
         match retry(pool, actor, job.id).await {
@@ -145,8 +148,9 @@ pub async fn retry_some(pool: &PgPool, actor: Actor, which: &Which, most: i64) -
             }
         }
         left -= 1;
+        last = Some(job.id);
     }
-    Ok(Batch { jobs, left })
+    Ok(Batch { jobs, left, last: last.filter(|_| left > 0) })
 }
 
 async fn revive(tx: &mut PgConnection, id: JobId, queue: &str, payload: &Value) -> sqlx::Result<Retried> {

@@ -130,7 +130,7 @@ struct JobsToRetry {
 /// What became of dead jobs.
 #[derive(Serialize, ToSchema)]
 struct JobsRetried {
-    /// Those that were looked at, the oldest first.
+    /// What became of each, the oldest first.
     items: Vec<RetriedJob>,
     /// How many of them are run again.
     retried: usize,
@@ -164,7 +164,7 @@ async fn retry_some(
     };
     let which = Which { queue, error_contains, after };
     let batch = jobs::retry_some(&app.pool, Actor::User(admin.id), &which, BATCH).await?;
-    let next_cursor = batch.jobs.last().filter(|_| batch.left > 0).map(|last| encode_cursor(&last.id));
+    let next_cursor = batch.last.map(|last| encode_cursor(&last));
     let retried = batch.jobs.iter().filter(|job| job.outcome == Retried::Enqueued).count();
     Ok((StatusCode::ACCEPTED, Json(JobsRetried { items: batch.jobs, retried, left: batch.left, next_cursor })))
 }

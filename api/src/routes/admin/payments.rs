@@ -6,7 +6,6 @@ use common::{
     payment::{self, ListPayments, LoggedPayment, OrderRef},
 };
 use serde::Deserialize;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{FilterText, text};
@@ -20,16 +19,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// In the document: what people call an order.
-#[derive(ToSchema)]
-#[schema(value_type = String, pattern = r"^([0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
-struct IdOrNumber(#[expect(dead_code, reason = "only its schema is of interest")] String);
-
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
     /// Only those about this order: its id, or its number.
-    #[param(value_type = Option<IdOrNumber>)]
+    #[param(pattern = r"^([0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
     order: Option<String>,
     /// Only those that did this: `create_intent`, `event:payment_intent.succeeded`, …
     #[param(value_type = Option<FilterText>)]
