@@ -13,7 +13,7 @@ use tracing::{
 use uuid::Uuid;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_LEN: usize = 128;
 
 /// Takes the client's own id if it is sane, else makes one, and goes on with the client's trace, or begins one; runs the request on

@@ -8,20 +8,22 @@ use http::{HeaderName, HeaderValue, Method, header};
 use tower_http::cors::CorsLayer;
 
 use crate::{
+    cause,
     extract::{key, prefer},
-    limits, request_id,
+    limits,
     respond::IDEMPOTENCY_REPLAYED,
 };
 
 /// What a script may send beyond what any may.
-const TAKEN: [HeaderName; 7] = [
+const TAKEN: [HeaderName; 8] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     key::HEADER,
     header::IF_MATCH,
     header::IF_NONE_MATCH,
     prefer::HEADER,
-    request_id::HEADER,
+    cause::REQUEST_ID,
+    cause::TRACEPARENT,
 ];
 
 /// What a script may read beyond what any may.
@@ -35,7 +37,7 @@ const SHOWN: [HeaderName; 10] = [
     limits::LIMIT,
     limits::REMAINING,
     limits::RESET,
-    request_id::HEADER,
+    cause::REQUEST_ID,
 ];
 
 /// How long a browser may remember what it was allowed; none does so for longer than two hours.

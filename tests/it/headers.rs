@@ -72,7 +72,7 @@ async fn scripts_of_the_shops_own_pages_may_call_it_and_those_of_others_may_not(
         let allowed = preflight(origin).await;
         assert_eq!((allowed.status, allowed.header("access-control-allow-origin")), (200, origin), "{allowed:?}");
         assert!(list(&allowed, "access-control-allow-methods").contains("put"), "{allowed:?}");
-        for header in ["authorization", "if-match", "content-type", "idempotency-key", "prefer"] {
+        for header in ["authorization", "if-match", "content-type", "idempotency-key", "prefer", "traceparent"] {
             assert!(list(&allowed, "access-control-allow-headers").contains(header), "{header}: {allowed:?}");
         }
         assert_eq!(allowed.header("access-control-allow-credentials"), "");

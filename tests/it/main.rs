@@ -4,8 +4,8 @@
 mod harness;
 
 mod admin;
-mod alerts;
 mod admin_orders;
+mod alerts;
 mod auth;
 mod cache;
 mod cart;
