@@ -27,7 +27,7 @@ pub(crate) use database::{Database, Ended, url};
 pub(crate) use logs::{in_span, lines};
 pub(crate) use pictures::{encoded, file, form};
 pub(crate) use program::Program;
-pub(crate) use prometheus::{Prometheus, tool};
+pub(crate) use prometheus::{Alert, Prometheus, tool};
 pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
