@@ -147,6 +147,13 @@ async fn what_is_wrong_outside_has_its_line_and_its_remedy() {
     shop.mail.add_fault(fault);
     assert!(wrong(&[], "mail server").await.contains("554"));
     shop.mail.remove_faults();
+    let address = shop.mail.smtp_url();
+    let secure = format!("{address}?tls=required");
+    let with_a_login = address.replace("smtp://", "smtp://shop:hunter2@");
+    for url in [&secure, &with_a_login] {
+        let told = wrong(&[("MAIL_URL", url)], "mail server").await;
+        assert!(told.contains("MAIL_URL asks") && !told.contains("hunter2"), "the catcher has neither: {told}");
+    }
     shop.examine(&[("MAIL_URL", "file:/tmp")]).await.only_warning("mail server");
 
     // Images: a folder that can't be written to, and none.
@@ -203,6 +210,14 @@ async fn what_is_wrong_with_the_database_has_its_line_and_its_remedy() {
     let empty = url(&Database::empty().await.options());
     let report = shop.examine(&[("DATABASE_URL", &empty)]).await;
     assert!(report.line("migrations").contains("empty"), "{}", report.ended.out);
+
+    // A migration of somebody else's, say, that doesn't come to its end.
+    let mut other = database.pool.begin().await.expect("the database answers");
+    sqlx::query("LOCK TABLE _sqlx_migrations").execute(&mut *other).await.expect("nobody else has it");
+    let kept_waiting = shop.examine(&[]).await;
+    assert_eq!(kept_waiting.names("wrong"), ["database", "API", "worker"], "{}", kept_waiting.ended.out);
+    assert!(kept_waiting.line("database").contains("kept us waiting"));
+    other.rollback().await.expect("the database answers");
 
     // To who connects from now on it is an hour later than they think.
     database

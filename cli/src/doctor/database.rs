@@ -1,6 +1,8 @@
 //! The database: whether it is there, is one that keeps what was committed, and has the schema, the clock and the room that the
 //! programs need.
 
+use std::time::Duration;
+
 use common::{
     clock::Clock,
     config::Inspection,
@@ -8,7 +10,7 @@ use common::{
     diagnosis::{self, LostSetting, Schema, Server},
     money::Currency,
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgConnectOptions};
 
 use super::{finding::Finding, queue};
 use crate::{database, net::is_private, output};
@@ -20,6 +22,9 @@ const SESSIONS: &str = "sessions";
 const CLOCK: &str = "clock";
 const MIGRATIONS: &str = "migrations";
 const CURRENCY: &str = "currency";
+
+/// Longest wait for all that is asked.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the programs need, as Postgres numbers it.
 const OLDEST_VERSION: i32 = 140_000;
@@ -38,19 +43,26 @@ pub(super) async fn check(inspection: &Inspection) -> Vec<Finding> {
             return vec![Finding::wrong(DATABASE, output::causes(&error), remedy)];
         }
     };
-    if let Ok(true) = diagnosis::shares_sessions(&options).await {
+    if let Ok(findings) = tokio::time::timeout(PATIENCE, look(inspection, options, &pool)).await {
         pool.close().await;
+        return findings;
+    }
+    let finding = format!("let us in, and then kept us waiting for {} s", PATIENCE.as_secs());
+    vec![Finding::wrong(DATABASE, finding, "see what waits for what (pg_stat_activity), and whether its disk is full")]
+}
+
+async fn look(inspection: &Inspection, options: PgConnectOptions, pool: &PgPool) -> Vec<Finding> {
+    if let Ok(true) = diagnosis::shares_sessions(&options).await {
         let finding = "are shared: a pooler in transaction mode lies between, and requests will fail";
         let remedy = "have it pool sessions (PgBouncer: pool_mode = session), or connect to Postgres itself";
         return vec![Finding::wrong(SESSIONS, finding, remedy)];
     }
-    let mut findings = match diagnosis::server(&pool).await {
+    let mut findings = match diagnosis::server(pool).await {
         Ok(server) => of_server(&server, inspection.max_connections),
         Err(error) => vec![unanswered(DATABASE, &error)],
     };
-    findings.push(of_clock(&pool).await);
-    findings.extend(of_schema(&pool, inspection.currency).await);
-    pool.close().await;
+    findings.push(of_clock(pool).await);
+    findings.extend(of_schema(pool, inspection.currency).await);
     findings
 }
 
