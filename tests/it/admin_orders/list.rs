@@ -123,3 +123,23 @@ async fn what_does_not_fit_is_refused() {
     }
     shop.finish().await;
 }
+
+#[tokio::test]
+async fn a_beginning_that_thousands_share_leads_to_all_of_their_orders() {
+    let shop = Shop::start().await;
+    let admin = shop.admin().await;
+    shop.database
+        .run(
+            "INSERT INTO users (id, email, password_hash, name)
+             SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'many' ELSE 'other' END || n || '@kassa.example', 'none',
+                    CASE WHEN n % 2 = 1 THEN 'Many' || n END FROM generate_series(1, 3000) n;
+             INSERT INTO orders (id, user_id, total, currency, expires_at)
+             SELECT gen_random_uuid(), id, 100, 'usd', now() FROM users WHERE email LIKE '%77@kassa.example' OR email LIKE '%78@kassa.example'",
+        )
+        .await;
+    assert_eq!(found(&admin, "q=MANY&limit=7").await.len(), 60);
+    assert_eq!(found(&admin, "q=many&limit=100&status=pending").await.len(), 60);
+    assert_eq!(found(&admin, "q=other&limit=100").await.len(), 30);
+    assert_eq!(found(&admin, "q=many277&limit=100").await.len(), 3, "277 and 2777 by name, 2778 by address");
+    shop.leave(); // these orders were never placed
+}
