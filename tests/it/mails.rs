@@ -1,9 +1,9 @@
 //! Mails while their server refuses, fails or loses its answers: orders are not affected, and nobody is told what is no longer so.
 
 use dev::mail::{Fault, Moment};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Shop, eventually};
+use crate::harness::{Shop, eventually, text};
 
 fn at(moment: Moment) -> Fault {
     Fault {
@@ -99,5 +99,105 @@ async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
     let mails = shop.mails(&shopper.email, 1).await;
     assert!(mails.len() == 1 && mails[0].0.contains("confirmed"), "{mails:?}");
     assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'withdrawn'").await, 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn each_refund_that_arrives_is_told_of_once_with_its_amount() {
+    let shop = Shop::start().await;
+    let (admin, (email, order)) = (shop.admin().await, paid(&shop).await);
+    admin.refund(&order, &json!({ "amount": 100 })).await.expect(202);
+    admin.wait_for_refunds(&order, &["succeeded"]).await;
+    // Somebody gives back the rest in Stripe's dashboard, and Stripe says so twice.
+    shop.refund_at_stripe(&order, 400).await;
+    admin.wait_for_refunds(&order, &["succeeded", "succeeded"]).await;
+    shop.settle().await;
+    let mails = shop.mails(&email, 3).await;
+    assert_eq!(mails.len(), 3, "{mails:?}");
+    let number = &order["number"];
+    let (some, rest) = (&mails[1], &mails[2]);
+    assert_eq!(some.0, format!("Kassa: money for your order {number} is on its way back to you"));
+    assert!(some.1.contains(&format!("we have given back 1.00 USD of your payment for order {number}.")), "{}", some.1);
+    assert!(rest.1.contains("4.00 USD") && rest.1.contains("that makes 5.00 USD"), "{}", rest.1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_refund_that_has_not_arrived_is_told_of_to_nobody() {
+    let shop = Shop::start().await;
+    let (admin, (email, order)) = (shop.admin().await, paid(&shop).await);
+    shop.mails(&email, 1).await;
+    shop.control().put("/settings", &json!({ "refunds": "pending" })).await.expect(200);
+    admin.refund(&order, &json!({})).await.expect(202);
+    let refund = eventually("Stripe knows of it", async || {
+        admin.inspect(&order).await["refunds"][0]["stripe_refund_id"].as_str().map(str::to_owned)
+    });
+    let refund = format!("/refunds/{}", refund.await);
+    shop.settle().await;
+    assert_eq!(shop.mails(&email, 1).await.len(), 1, "it is under way");
+    // It arrives, and comes back before the mail can be sent.
+    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
+    shop.control().post(&refund, &json!({ "status": "succeeded" })).await.expect(200);
+    let tried = "SELECT count(*) FROM emails WHERE kind = 'refunded' AND attempts > 0";
+    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    shop.control().post(&refund, &json!({ "status": "failed" })).await.expect(200);
+    admin.wait_for_refunds(&order, &["failed"]).await;
+    shop.mail.remove_faults();
+    shop.settle().await;
+    assert_eq!(shop.mails(&email, 1).await.len(), 1);
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'refunded' AND status = 'withdrawn'").await, 1);
+    shop.finish().await;
+}
+
+const OPERATOR: &str = "ops@kassa.example";
+
+#[tokio::test]
+async fn an_operator_is_told_of_low_stock_once_each_time_it_is_reached() {
+    let settings = [("OPERATOR_EMAIL", "Ops <ops@kassa.example>"), ("LOW_STOCK_THRESHOLD", "3")];
+    let shop = Shop::with(&settings).await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let product = shop.product(500, 6).await;
+    let buy = async |quantity| {
+        shop.paid_order(&shopper, &product, quantity).await;
+        shop.settle().await;
+    };
+    buy(2).await;
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 0, "4 are enough");
+    buy(1).await;
+    let (subject, body) = shop.mails(OPERATOR, 1).await.remove(0);
+    assert_eq!(subject, format!("Kassa: 3 left of {}", text(&product["name"])));
+    assert!(body.contains("there are 3 left in stock; 3 can still be bought."), "{body}");
+    buy(1).await;
+    assert_eq!(shop.mails(OPERATOR, 1).await.len(), 1, "few are few");
+    // More come in, and are sold.
+    let path = format!("/products/{}", text(&product["id"]));
+    let now = admin.get(&path).await;
+    let etag = now.header("etag").to_owned();
+    let mut more = now.expect(200);
+    more["stock"] = json!(5);
+    admin.call(reqwest::Method::PUT, &path, Some(&more), &[("if-match", &etag)]).await.expect(200);
+    buy(4).await;
+    assert_eq!(shop.mails(OPERATOR, 2).await[1].0, format!("Kassa: 1 left of {}", text(&product["name"])));
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn of_many_sales_at_once_one_reaches_low_stock() {
+    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "5")]).await;
+    let product = shop.product(500, 12).await;
+    let crowd = shop.crowd(10).await;
+    futures::future::join_all(crowd.iter().map(|shopper| shop.paid_order(shopper, &product, 1))).await;
+    shop.settle().await;
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 1);
+    assert_eq!(shop.stock(&product).await, (2, 2));
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn where_no_operator_is_named_nobody_is_told_of_low_stock() {
+    let shop = Shop::start().await;
+    paid(&shop).await;
+    shop.settle().await;
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 0);
     shop.finish().await;
 }

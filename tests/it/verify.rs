@@ -13,6 +13,7 @@ const COVERED: (u8, &str) = (2, "what is reserved is there");
 const TOTAL: (u8, &str) = (3, "an order's total is the sum of its lines");
 const PAID: (u8, &str) = (4, "a paid order has one succeeded intent, which received at least its total");
 const SOLD: (u8, &str) = (4, "a paid order's lines are sold once, or about to be");
+const SENT: (u8, &str) = (4, "a fulfilled order has its shipment, and nothing is sent of one that was never paid");
 const UNPAID: (u8, &str) = (4, "no line is sold of an order that was never paid");
 const KEPT: (u8, &str) = (5, "a canceled order has received nothing that is not being refunded");
 const REFUNDED: (u8, &str) = (6, "an order's refunded total is the sum of its succeeded refunds");
@@ -32,9 +33,9 @@ const INBOX: (u8, &str) = (10, "an event that waits has the job that applies it"
 const IMAGE: (u8, &str) = (10, "an image that waits has the job that processes it");
 const TAKEN_AWAY: (u8, &str) = (10, "an image that was taken away has the job that removes its objects");
 
-const ALL: [(u8, &str); 24] = [
-    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, UNPAID, KEPT, REFUNDED, ALL_BACK, TWICE, GIVEN_BACK, EVENT, TOLD,
-    MAIL, ENDED, PENDING, EXPIRY, CANCELING, REFUND, OPEN, INBOX, IMAGE, TAKEN_AWAY,
+const ALL: [(u8, &str); 25] = [
+    STOCK, RESERVED, COVERED, TOTAL, PAID, SOLD, SENT, UNPAID, KEPT, REFUNDED, ALL_BACK, TWICE, GIVEN_BACK, EVENT,
+    TOLD, MAIL, ENDED, PENDING, EXPIRY, CANCELING, REFUND, OPEN, INBOX, IMAGE, TAKEN_AWAY,
 ];
 
 /// What is done to a shop that is well, and what has to be found then: the sentence, and the row. `{product}` and so on are its
@@ -71,8 +72,10 @@ const CASES: &[Case] = &[
     (
         "UPDATE orders SET status = 'fulfilled' WHERE id = '{paid}';
          UPDATE payment_intents SET status = 'processing' WHERE order_id = '{paid}'",
-        &[(PAID, "order {paid}"), (OPEN, "order {paid}")],
+        &[(PAID, "order {paid}"), (SENT, "order {paid}"), (OPEN, "order {paid}")],
     ),
+    ("UPDATE orders SET status = 'fulfilled' WHERE id = '{paid}'", &[(SENT, "order {paid}")]),
+    ("INSERT INTO shipments (order_id) VALUES ('{canceled}')", &[(SENT, "order {canceled}")]),
     ("UPDATE order_items SET reservation = 'released' WHERE order_id = '{paid}'", &[(SOLD, "order {paid}")]),
     (
         // Held, as before its decrement, but without the job for it.

@@ -14,7 +14,7 @@ use crate::{
 /// Announces something about an order to its shopper, in the caller's transaction. The same thing is told once, however often
 /// this is called.
 pub(crate) async fn enqueue(tx: &mut PgConnection, kind: Kind, order: &Order) -> sqlx::Result<()> {
-    write(tx, kind, order.id.0, order.user_id).await
+    write(tx, kind, order.id.0, Recipient::User(order.user_id)).await
 }
 
 /// Sends a user the link that resets the password, in the transaction that writes the reset.
@@ -23,34 +23,44 @@ pub(crate) async fn enqueue_password_reset(
     reset: PasswordResetId,
     user: UserId,
 ) -> sqlx::Result<()> {
-    write(tx, Kind::PasswordReset, reset.0, user).await
+    write(tx, Kind::PasswordReset, reset.0, Recipient::User(user)).await
 }
 
 /// Tells a shopper of money that was given back, in the transaction that learns of it.
 pub(crate) async fn enqueue_refunded(tx: &mut PgConnection, refund: RefundId, user: UserId) -> sqlx::Result<()> {
-    write(tx, Kind::Refunded, refund.0, user).await
+    write(tx, Kind::Refunded, refund.0, Recipient::User(user)).await
 }
 
 /// Tells an operator of a sale that has left little in stock, in the transaction that books it; `movement` is its row in the ledger.
 pub(crate) async fn enqueue_low_stock(tx: &mut PgConnection, movement: Uuid, to: &str) -> sqlx::Result<()> {
-    write_to(tx, Kind::LowStock, movement, to).await
+    write(tx, Kind::LowStock, movement, Recipient::Address(to)).await
 }
 
-async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, user: UserId) -> sqlx::Result<()> {
-    let to = sqlx::query_scalar!(r#"SELECT email::text AS "email!" FROM users WHERE id = $1"#, user.0);
-    let to = to.fetch_one(&mut *tx).await?;
-    write_to(tx, kind, object, &to).await
+/// Whom a mail is for.
+#[derive(Clone, Copy)]
+enum Recipient<'a> {
+    /// Somebody with an account.
+    User(UserId),
+    /// Somebody else.
+    Address(&'a str),
 }
 
-async fn write_to(tx: &mut PgConnection, kind: Kind, object: Uuid, to: &str) -> sqlx::Result<()> {
+async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, to: Recipient<'_>) -> sqlx::Result<()> {
     let id = EmailId::new();
+    let (user, address) = match to {
+        Recipient::User(user) => (Some(user.0), None),
+        Recipient::Address(address) => (None, Some(address)),
+    };
     let written = sqlx::query!(
         r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key, request_id, trace_id)
-           VALUES ($1, $2::text, $3, $4, $2::text || ':' || $3::uuid, $5, $6) ON CONFLICT (dedupe_key) DO NOTHING"#,
+           VALUES ($1, $2::text, $3, coalesce($5::text, (SELECT email::text FROM users WHERE id = $4)),
+                   $2::text || ':' || $3::uuid, $6, $7)
+           ON CONFLICT (dedupe_key) DO NOTHING"#,
         id.0,
         kind.name(),
         object,
-        to,
+        user,
+        address,
         cause::request_id(),
         cause::trace_id(),
     )

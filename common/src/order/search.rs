@@ -88,6 +88,37 @@ pub async fn id_of(pool: &PgPool, number: i64) -> sqlx::Result<Option<OrderId>> 
         .await
 }
 
+/// Shoppers whose orders are looked up by their ids. Where more of them match, orders that match are met soon enough on the way from the
+/// newest to the oldest.
+const FEW: i64 = 1_000;
+
+/// Whose name or address begins so.
+#[derive(Default)]
+struct Shoppers {
+    /// All of them, if they are few.
+    few: Option<Vec<Uuid>>,
+    /// Else the pattern, for `LIKE`.
+    pattern: Option<String>,
+}
+
+async fn shoppers(tx: &mut PgConnection, query: &OrderQuery) -> sqlx::Result<Shoppers> {
+    let Some(pattern) = query.pattern() else { return Ok(Shoppers::default()) };
+    let found = sqlx::query_scalar!(
+        r#"SELECT id AS "id!" FROM users WHERE lower(email::text) LIKE lower($1)
+           UNION SELECT id FROM users WHERE lower(name) LIKE lower($1) LIMIT $2"#,
+        pattern,
+        FEW + 1,
+    )
+    .fetch_all(tx)
+    .await?;
+    let are_few = i64::try_from(found.len()).is_ok_and(|found| found <= FEW);
+    Ok(if are_few {
+        Shoppers { few: Some(found), pattern: None }
+    } else {
+        Shoppers { few: None, pattern: Some(pattern) }
+    })
+}
+
 async fn ids(
     tx: &mut PgConnection,
     filter: &OrderFilter,
@@ -98,6 +129,10 @@ async fn ids(
     let number = query.and_then(|query| if let OrderQuery::Number(number) = query { Some(*number) } else { None });
     let intent = query.and_then(|query| if let OrderQuery::Intent(id) = query { Some(id.as_str()) } else { None });
     let id = query.and_then(|query| if let OrderQuery::Id(id) = query { Some(id.0) } else { None });
+    let shoppers = match query {
+        Some(query) => shoppers(tx, query).await?,
+        None => Shoppers::default(),
+    };
     sqlx::query_scalar!(
         "SELECT o.id FROM orders o
          WHERE ($1::uuid IS NULL OR o.id < $1)
@@ -108,10 +143,11 @@ async fn ids(
            AND ($6::bigint IS NULL OR o.number = $6)
            AND ($7::text IS NULL OR o.id = (SELECT order_id FROM payment_intents WHERE stripe_id = $7))
            AND ($8::uuid IS NULL OR o.id = $8)
-           AND ($9::text IS NULL OR o.user_id IN (
-                 SELECT id FROM users WHERE lower(email::text) LIKE lower($9)
-                 UNION ALL SELECT id FROM users WHERE lower(name) LIKE lower($9)))
-         ORDER BY o.id DESC LIMIT $10",
+           AND ($9::uuid[] IS NULL OR o.user_id = ANY($9))
+           AND ($10::text IS NULL OR (
+                 SELECT lower(u.email::text) LIKE lower($10) OR lower(coalesce(u.name, '')) LIKE lower($10)
+                 FROM users u WHERE u.id = o.user_id))
+         ORDER BY o.id DESC LIMIT $11",
         before.map(|id| id.0),
         filter.status.map(Status::name),
         filter.email.as_ref().map(Email::as_str),
@@ -120,7 +156,8 @@ async fn ids(
         number,
         intent,
         id,
-        query.and_then(OrderQuery::pattern),
+        shoppers.few.as_deref(),
+        shoppers.pattern,
         rows,
     )
     .fetch_all(tx)

@@ -1,0 +1,145 @@
+//! Orders are found by whatever an operator knows of them.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{pages, path};
+use crate::harness::{Client, Shop, payment, text};
+
+const LIST: &str = "/admin/orders";
+
+async fn found(admin: &Client, query: &str) -> Vec<Value> {
+    pages(admin, LIST, query).await.iter().map(|order| order["number"].clone()).collect()
+}
+
+async fn rename(shop: &Shop, shopper: &Client, name: &str) {
+    let rename = sqlx::query("UPDATE users SET name = $2 WHERE id = $1").bind(shopper.user).bind(name);
+    rename.execute(&shop.pool).await.expect("it is there");
+}
+
+#[tokio::test]
+async fn all_orders_are_listed_the_newest_first_as_each_is_shown() {
+    let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "100")]).await;
+    let (admin, ada, bob) = (shop.admin().await, shop.shopper().await, shop.shopper().await);
+    assert_eq!(admin.get(LIST).await.expect(200), json!({ "items": [], "next_cursor": null }));
+    let product = shop.product(500, 100).await;
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.insert(0, shop.order(&ada, &product, 1).await);
+        orders.insert(0, shop.order(&bob, &product, 2).await);
+    }
+    shop.pay(&bob, &orders[2]).await;
+    admin.refund(&orders[2], &json!({ "amount": 100 })).await.expect(202);
+    admin.wait_for_refunds(&orders[2], &["succeeded"]).await;
+    ada.cancel(&orders[5]).await.expect(202);
+    ada.wait_for(&orders[5], "canceled").await;
+    shop.settle().await;
+    for order in &mut orders {
+        *order = admin.inspect(order).await;
+    }
+    for limit in [1, 4, 100] {
+        assert_eq!(pages(&admin, LIST, &format!("limit={limit}")).await, orders, "limit={limit}");
+    }
+    let secrets = orders.iter().filter(|order| !order["payment"]["client_secret"].is_null()).count();
+    assert_eq!(secrets, 0, "they are their owners' alone");
+
+    // A page stays where it is while others come.
+    let first = admin.get(&format!("{LIST}?limit=2")).await.expect(200);
+    shop.order(&ada, &product, 1).await;
+    let second = admin.get(&format!("{LIST}?limit=2&cursor={}", text(&first["next_cursor"]))).await.expect(200);
+    assert_eq!(second["items"], json!(orders[2..4]));
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn orders_are_found_by_status_account_number_payment_and_beginnings() {
+    let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "100")]).await;
+    let (admin, ada, bob) = (shop.admin().await, shop.shopper().await, shop.shopper().await);
+    rename(&shop, &ada, "Ada 100%_Lovelace").await;
+    rename(&shop, &bob, "Bob").await;
+    let product = shop.product(500, 100).await;
+    let first = shop.order(&ada, &product, 1).await;
+    let second = shop.order(&bob, &product, 1).await;
+    let third = shop.paid_order(&ada, &product, 1).await;
+    shop.settle().await;
+    let number = |order: &Value| order["number"].clone();
+    let (all, adas) = ([number(&third), number(&second), number(&first)], [number(&third), number(&first)]);
+
+    assert_eq!(found(&admin, "").await, all);
+    assert_eq!(found(&admin, "email=&q=%20&from=&to=").await, all, "what isn't said doesn't matter");
+    assert_eq!(found(&admin, "status=paid").await, [number(&third)]);
+    assert_eq!(found(&admin, "status=fulfilled").await, Vec::<Value>::new());
+    assert_eq!(found(&admin, &format!("email={}&limit=1", ada.email.to_uppercase())).await, adas);
+    assert_eq!(found(&admin, "email=nobody@kassa.example").await, Vec::<Value>::new());
+    assert_eq!(found(&admin, &format!("email={}&status=awaiting_payment", ada.email)).await, [number(&first)]);
+    for query in [
+        second["number"].to_string(),
+        format!("%23{}", second["number"]),
+        text(&second["id"]).to_owned(),
+        payment(&second, "intent_id").to_owned(),
+        "b".to_owned(),
+        "BOB".to_owned(),
+        bob.email.to_uppercase(),
+        bob.email[..30].to_owned(),
+    ] {
+        assert_eq!(found(&admin, &format!("q={query}")).await, [number(&second)], "{query}");
+    }
+    assert_eq!(found(&admin, "q=ada&limit=1").await, adas);
+    assert_eq!(found(&admin, "q=Ada%20100%25_l").await, adas);
+    assert_eq!(found(&admin, "q=shopper-").await, all, "so begin their addresses");
+    assert_eq!(found(&admin, "q=shopper-&status=paid").await, [number(&third)]);
+    for nothing in ["lovelace", "%25", "_", "%5C", "a_a", "pi_unknown", "999999", "'%20OR%20true--"] {
+        assert_eq!(found(&admin, &format!("q={nothing}")).await, Vec::<Value>::new(), "{nothing}");
+    }
+    let moment = text(&second["created_at"]);
+    assert_eq!(found(&admin, &format!("from={moment}")).await, [number(&third), number(&second)]);
+    assert_eq!(found(&admin, &format!("to={moment}")).await, [number(&first)]);
+    assert_eq!(found(&admin, &format!("from={moment}&to={moment}")).await, Vec::<Value>::new());
+    assert_eq!(found(&admin, "from=2000-01-01T00:00:00%2B05:30&to=9999-12-31T23:59:59Z").await, all);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    for (query, pointer) in [
+        ("status=lost", "/status"),
+        ("status=", "/status"),
+        ("status=paid&status=paid", "/status"),
+        ("email=nobody", "/email"),
+        ("q=a%00b", "/q"),
+        ("from=yesterday", "/from"),
+        ("to=2026-01-01", "/to"),
+        ("limit=0", "/limit"),
+        ("cursor=nonsense", "/cursor"),
+    ] {
+        admin.get(&format!("{LIST}?{query}")).await.invalid(pointer);
+    }
+    admin.get(&format!("{LIST}?q={}", "x".repeat(201))).await.invalid("/q");
+    for path in [LIST.to_owned(), path(&json!({ "id": "00000000-0000-7000-8000-000000000000" }), "")] {
+        shop.visitor().call(Method::GET, &path, None, &[]).await.problem(401, "unauthenticated");
+        shopper.get(&path).await.problem(403, "forbidden");
+    }
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_beginning_that_thousands_share_leads_to_all_of_their_orders() {
+    let shop = Shop::start().await;
+    let admin = shop.admin().await;
+    shop.database
+        .run(
+            "INSERT INTO users (id, email, password_hash, name)
+             SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'many' ELSE 'other' END || n || '@kassa.example', 'none',
+                    CASE WHEN n % 2 = 1 THEN 'Many' || n END FROM generate_series(1, 3000) n;
+             INSERT INTO orders (id, user_id, total, currency, expires_at)
+             SELECT gen_random_uuid(), id, 100, 'usd', now() FROM users WHERE email LIKE '%77@kassa.example' OR email LIKE '%78@kassa.example'",
+        )
+        .await;
+    assert_eq!(found(&admin, "q=MANY&limit=7").await.len(), 60);
+    assert_eq!(found(&admin, "q=many&limit=100&status=pending").await.len(), 60);
+    assert_eq!(found(&admin, "q=other&limit=100").await.len(), 30);
+    assert_eq!(found(&admin, "q=many277&limit=100").await.len(), 3, "277 and 2777 by name, 2778 by address");
+    shop.leave(); // these orders were never placed
+}
