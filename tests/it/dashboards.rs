@@ -222,6 +222,7 @@ fn metrics_in(expression: &str) -> BTreeSet<String> {
 #[test]
 fn the_files_are_whole_and_in_one_style() {
     let known = include_str!("../../docs/metrics.md");
+    let runbooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbooks");
     let mut uids = BTreeSet::new();
     for dashboard in dashboards() {
         let Dashboard { name, raw, json } = &dashboard;
@@ -257,6 +258,7 @@ fn the_files_are_whole_and_in_one_style() {
                     description.contains(&format!("docs/runbooks/{runbook}")),
                     "{name}, {title}: where it is in words"
                 );
+                assert!(!runbooks.is_dir() || runbooks.join(runbook).is_file(), "{name}, {title}: no {runbook}");
             }
             let expressions = expressions(panel);
             assert!(!expressions.is_empty(), "{name}, {title}: no query");
