@@ -1,5 +1,6 @@
 //! `kassa doctor`: says that a shop is well where it is, and of each thing that is broken what it is and how it is mended.
 
+use common::db;
 use dev::{mail::Fault, postgres::Throwaway};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -212,7 +213,7 @@ async fn what_is_wrong_with_the_database_has_its_line_and_its_remedy() {
     assert!(report.line("migrations").contains("empty"), "{}", report.ended.out);
 
     // A migration of somebody else's, say, that doesn't come to its end.
-    let mut other = database.pool.begin().await.expect("the database answers");
+    let mut other = db::begin(&database.pool).await.expect("the database answers");
     sqlx::query("LOCK TABLE _sqlx_migrations").execute(&mut *other).await.expect("nobody else has it");
     let kept_waiting = shop.examine(&[]).await;
     assert_eq!(kept_waiting.names("wrong"), ["database", "API", "worker"], "{}", kept_waiting.ended.out);
