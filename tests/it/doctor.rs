@@ -5,7 +5,7 @@ use dev::{mail::Fault, postgres::Throwaway};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Ended, Shop, text, url};
+use crate::harness::{Database, Ended, Shop, eventually, text, url};
 
 /// What a shop of the tests has weaker than it should be.
 const STRONG: [(&str, &str); 2] = [
@@ -77,6 +77,9 @@ async fn durable() -> (Shop, Throwaway) {
 #[tokio::test]
 async fn a_shop_that_is_well_is_told_so_and_left_as_it_was() {
     let (shop, server) = durable().await;
+    // A worker writes its schedule down when it starts.
+    let scheduled = "SELECT count(*) FROM schedules";
+    eventually("the worker has its schedule", async || (shop.count(scheduled).await == 3).then_some(())).await;
     let before = shop.contents().await;
     let report = shop.examine(&[]).await;
     assert_eq!((report.ended.code, report.names("well").len()), (0, report.findings.len()), "{}", report.ended.out);
