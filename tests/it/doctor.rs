@@ -1,10 +1,11 @@
 //! `kassa doctor`: says that a shop is well where it is, and of each thing that is broken what it is and how it is mended.
 
+use common::db;
 use dev::{mail::Fault, postgres::Throwaway};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Database, Ended, Shop, text, url};
+use crate::harness::{Database, Ended, Shop, eventually, text, url};
 
 /// What a shop of the tests has weaker than it should be.
 const STRONG: [(&str, &str); 2] = [
@@ -76,6 +77,9 @@ async fn durable() -> (Shop, Throwaway) {
 #[tokio::test]
 async fn a_shop_that_is_well_is_told_so_and_left_as_it_was() {
     let (shop, server) = durable().await;
+    // A worker writes its schedule down when it starts.
+    let scheduled = "SELECT count(*) FROM schedules";
+    eventually("the worker has its schedule", async || (shop.count(scheduled).await == 3).then_some(())).await;
     let before = shop.contents().await;
     let report = shop.examine(&[]).await;
     assert_eq!((report.ended.code, report.names("well").len()), (0, report.findings.len()), "{}", report.ended.out);
@@ -212,7 +216,7 @@ async fn what_is_wrong_with_the_database_has_its_line_and_its_remedy() {
     assert!(report.line("migrations").contains("empty"), "{}", report.ended.out);
 
     // A migration of somebody else's, say, that doesn't come to its end.
-    let mut other = database.pool.begin().await.expect("the database answers");
+    let mut other = db::begin(&database.pool).await.expect("the database answers");
     sqlx::query("LOCK TABLE _sqlx_migrations").execute(&mut *other).await.expect("nobody else has it");
     let kept_waiting = shop.examine(&[]).await;
     assert_eq!(kept_waiting.names("wrong"), ["database", "API", "worker"], "{}", kept_waiting.ended.out);
