@@ -19,7 +19,7 @@ async fn acts_are_found_by_actor_action_object_and_time() {
     admin.delete(&path).await.expect(204);
     let listed = admin.get("/admin/audit").await.expect(200);
     insta::assert_json_snapshot!(listed["items"][1], {
-        ".id" => id(), ".actor" => "[actor]", ".object" => "[object]", ".created_at" => time(), ".request_id" => id(),
+        ".id" => id(), ".actor" => "[actor]", ".object" => "[object]", ".created_at" => time(), ".request_id" => id(), ".trace_id" => "[trace]",
     }, @r#"
     {
       "action": "product.edited",
@@ -33,7 +33,8 @@ async fn acts_are_found_by_actor_action_object_and_time() {
       "created_at": "[time]",
       "id": "[id]",
       "object": "[object]",
-      "request_id": "[id]"
+      "request_id": "[id]",
+      "trace_id": "[trace]"
     }
     "#);
     let found = async |query: &str| {

@@ -37,6 +37,7 @@ async fn a_correction_is_booked_with_who_did_it_and_why() {
         admin.adjust(&product, &json!({ "delta": -3, "reason": " Three were\nbroken. 🫖 " })).await.expect(201);
     insta::assert_json_snapshot!(adjusted, {
         ".id" => id(), ".product_id" => id(), ".created_at" => time(), ".actor" => "[actor]",
+        ".request_id" => id(), ".trace_id" => "[trace]",
     }, @r#"
     {
       "actor": "[actor]",
@@ -49,7 +50,9 @@ async fn a_correction_is_booked_with_who_did_it_and_why() {
       "order_item_id": null,
       "product_id": "[id]",
       "reason": "Three were\nbroken. 🫖",
-      "stock": 7
+      "request_id": "[id]",
+      "stock": 7,
+      "trace_id": "[trace]"
     }
     "#);
     assert_eq!((&adjusted["actor"], &adjusted["product_id"]), (&json!(by(&admin)), &product["id"]));
