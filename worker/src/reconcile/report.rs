@@ -84,9 +84,15 @@ impl<'a> Report<'a> {
             if compared.is_empty() {
                 return Ok(());
             }
+            // What was healed is noted, whatever became of its neighbours: the next run would find nothing to tell.
+            let mut failed = Ok(());
             for compared in compared {
-                self.note(compared?).await?;
+                match compared {
+                    Ok(compared) => self.note(compared).await?,
+                    Err(error) => failed = failed.and(Err(error)),
+                }
             }
+            failed?;
         }
     }
 
