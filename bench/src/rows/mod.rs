@@ -1,0 +1,53 @@
+//! The rows of the table, in its order. Each has a name, and what it takes to measure it.
+
+mod catalogue;
+mod checkout;
+mod jobs;
+mod webhooks;
+
+use anyhow::Result;
+
+use crate::{ground::Ground, options::Scale, report::Row, store::Store};
+
+/// What the rows are measured with.
+pub(crate) struct Bench<'a> {
+    pub(crate) ground: &'a Ground,
+    pub(crate) store: &'a mut Store,
+    pub(crate) scale: Scale,
+}
+
+/// All names, in the order in which the rows are measured.
+pub(crate) const NAMES: [&str; 11] = [
+    "products_16",
+    "products_64",
+    "product_16",
+    "product_64",
+    "product_any_16",
+    "search",
+    "checkout",
+    "checkout_hot",
+    "webhooks",
+    "jobs",
+    "job_start",
+];
+
+/// Measures one row.
+///
+/// # Errors
+/// When it can't be measured.
+pub(crate) async fn measure(name: &str, bench: &mut Bench<'_>) -> Result<Row> {
+    match name {
+        "products_16" => catalogue::list(bench, name, 16).await,
+        "products_64" => catalogue::list(bench, name, 64).await,
+        "product_16" => catalogue::product(bench, name, 16).await,
+        "product_64" => catalogue::product(bench, name, 64).await,
+        "product_any_16" => catalogue::any_product(bench, name, 16).await,
+        "search" => catalogue::search(bench, name).await,
+        "checkout" => checkout::distinct_products(bench, name).await,
+        "checkout_hot" => checkout::one_product(bench, name).await,
+        "webhooks" => webhooks::events(bench, name).await,
+        "jobs" => jobs::backlog(bench, name).await,
+        "job_start" => jobs::start(bench, name).await,
+        _ => anyhow::bail!("there is no row {name}"),
+    }
+}
