@@ -9,6 +9,10 @@ SELECT bench.product_id(n), bench.product_name(n), 'product-' || n,
        500 + n % 5000, 1000000000, now() - n * interval '1 second'
 FROM generate_series(0, $products - 1) n;
 
+INSERT INTO product_images (id, product_id, position, status, image_key, thumbnail_key, small_thumbnail_key, width, height)
+SELECT bench.past_id(n), bench.product_id(n), 0, 'ready', md5('i' || n), md5('t' || n), md5('s' || n), 800, 600
+FROM generate_series(0, $products - 1) n;
+
 -- Orders that were paid and fulfilled long ago, with all that they have left behind.
 INSERT INTO orders (id, user_id, status, total, currency, expires_at, created_at, updated_at)
 SELECT bench.past_id(n), bench.user_id(n % $accounts), 'fulfilled', 1500, 'usd', at, at, at

@@ -2,7 +2,9 @@
 
 mod catalogue;
 mod checkout;
+mod idle;
 mod jobs;
+mod sale;
 mod webhooks;
 
 use anyhow::Result;
@@ -17,7 +19,7 @@ pub(crate) struct Bench<'a> {
 }
 
 /// All names, in the order in which the rows are measured.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 17] = [
     "products_16",
     "products_64",
     "product_16",
@@ -29,6 +31,12 @@ pub(crate) const NAMES: [&str; 11] = [
     "webhooks",
     "jobs",
     "job_start",
+    "client_secret",
+    "flash_sale",
+    "login_flood",
+    "memory_idle",
+    "memory_load",
+    "start",
 ];
 
 /// Measures one row.
@@ -48,6 +56,11 @@ pub(crate) async fn measure(name: &str, bench: &mut Bench<'_>) -> Result<Row> {
         "webhooks" => webhooks::events(bench, name).await,
         "jobs" => jobs::backlog(bench, name).await,
         "job_start" => jobs::start(bench, name).await,
+        "client_secret" => idle::secret(bench, name).await,
+        "flash_sale" => sale::flash(bench, name).await,
+        "login_flood" => sale::login_flood(bench, name).await,
+        "memory_idle" | "memory_load" => idle::memory(bench, name).await,
+        "start" => idle::ready(bench, name).await,
         _ => anyhow::bail!("there is no row {name}"),
     }
 }

@@ -14,7 +14,7 @@ use crate::{figures::Run, generator::Pace, ground::Ground, store::Store};
 pub(crate) use checkout::{HOT, carts_are_left, distinct, prepare as prepare_checkout, script_for as checkout_script};
 pub(crate) use jobs::enqueue as enqueue_jobs;
 pub(crate) use reads::{answer, get, one_product, read, search_script};
-pub(crate) use webhooks::script as webhook_script;
+pub(crate) use webhooks::{event, script as webhook_script};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

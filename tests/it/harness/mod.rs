@@ -15,6 +15,7 @@ mod refunding;
 mod replicas;
 mod shape;
 mod shop;
+mod statements;
 mod wait;
 
 pub(crate) use client::{Client, Reply, pages, text};
@@ -24,4 +25,5 @@ pub(crate) use program::Program;
 pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
+pub(crate) use statements::Speaker;
 pub(crate) use wait::{eventually, with_defaults};
