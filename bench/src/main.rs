@@ -45,7 +45,10 @@ async fn act(options: &Options) -> Result<ExitCode> {
     match &options.helper {
         Some(Helper::Bare { answer }) => bare::serve(answer).await?,
         Some(Helper::Worker { concurrency }) => nothing::work(*concurrency).await?,
-        None if options.list => rows::NAMES.iter().for_each(|name| println!("{name}")),
+        None if options.list => {
+            let grown = rows::growth::GROWTH.iter().map(|(name, _)| name);
+            rows::NAMES.iter().chain(grown).for_each(|name| println!("{name}"));
+        }
         None => {
             // A run that is interrupted takes down what it has started.
             tokio::select! {

@@ -10,8 +10,12 @@ use crate::{
     programs::{self, workspace},
     progress::{Step, note, seconds},
     report::{Report, Row},
-    rows::{self, Bench},
+    rows::{
+        self, Bench,
+        growth::{self, GROWTH},
+    },
     store::Store,
+    subjects::Subject,
 };
 
 /// Measures what the options ask for; false if a goal was missed.
@@ -19,7 +23,9 @@ use crate::{
 /// # Errors
 /// When something can't be measured.
 pub(crate) async fn run(options: &Options) -> Result<bool> {
-    let names = wanted(&options.rows)?;
+    let names = wanted(options, &rows::NAMES);
+    let grown_names = wanted_grown(options);
+    ensure!(!names.is_empty() || !grown_names.is_empty(), "no row is called so; `--list` shows their names");
     let scale = Scale::of(options);
     let folder = options.out.clone().unwrap_or_else(|| usual_folder(options));
     if !programs::is_released() {
@@ -32,17 +38,27 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     let mut circumstances = circumstances(options, &store).await?;
     let began = Instant::now();
     let mut measured = Vec::new();
-    for name in &names {
+    for name in names {
         let step = Step::begin(name);
         let mut bench = Bench { ground: &ground, store: &mut store, scale };
         let row = rows::measure(name, &mut bench).await.with_context(|| format!("measuring {name}"))?;
         step.done(told(&row));
         measured.push(row);
     }
+    if !grown_names.is_empty() {
+        let mut grown = Store::fill(&ground, "shop_grown", scale.grown()).await?;
+        for (name, subject) in grown_names {
+            let step = Step::begin(name);
+            let row = growth::measure((name, subject), &ground, &mut store, &mut grown, &scale).await;
+            let row = row.with_context(|| format!("measuring {name}"))?;
+            step.done(told(&row));
+            measured.push(row);
+        }
+        grown.close().await;
+    }
     store.close().await;
     circumstances.push(format!("measured within {}", seconds(began.elapsed())));
-    let is_whole = names.len() == rows::NAMES.len() && !options.quick && !options.tiny;
-    let report = Report { rows: measured, circumstances, is_whole };
+    let report = Report { rows: measured, circumstances };
     println!("{}", report.table());
     report.write(&folder)?;
     if let Some(file) = &options.json {
@@ -52,12 +68,21 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     Ok(report.rows.iter().all(|row| row.is_met() != Some(false)))
 }
 
-/// The rows whose names begin as asked for, or all.
-fn wanted(asked: &[String]) -> Result<Vec<&'static str>> {
-    let is_wanted = |name: &&str| asked.is_empty() || asked.iter().any(|asked| name.starts_with(asked.as_str()));
-    let names: Vec<&str> = rows::NAMES.into_iter().filter(is_wanted).collect();
-    ensure!(!names.is_empty(), "no row is called so; `--list` shows their names");
-    Ok(names)
+/// The rows whose names begin as asked for; without a wish all, but those that a quick run has no time for.
+fn wanted(options: &Options, names: &[&'static str]) -> Vec<&'static str> {
+    let is_wanted = |name: &&&str| match options.rows.as_slice() {
+        [] => !(options.quick && rows::SLOW.contains(name)),
+        asked => asked.iter().any(|asked| name.starts_with(asked.as_str())),
+    };
+    names.iter().filter(is_wanted).copied().collect()
+}
+
+fn wanted_grown(options: &Options) -> Vec<(&'static str, Subject)> {
+    if !options.growth {
+        return vec![];
+    }
+    let wanted = wanted(options, &GROWTH.map(|(name, _)| name));
+    GROWTH.into_iter().filter(|(name, _)| wanted.contains(name)).collect()
 }
 
 /// What belongs to the documents is a whole run on a quiet machine; anything else goes where nobody takes it for that.
@@ -107,4 +132,33 @@ fn told(row: &Row) -> String {
     let ratio = row.ratio.map_or(String::new(), |ratio| format!(" {:.2}", ratio.median));
     let generator = row.ours.map(|ours| format!("; the load generator took {:.2} of a core", ours.generator));
     format!("{}:{ratio}{}", row.title, generator.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn names(arguments: &[&str]) -> Vec<&'static str> {
+        wanted(&Options::parse_from([&["bench"], arguments].concat()), &rows::NAMES)
+    }
+
+    #[test]
+    fn rows_are_asked_for_by_the_beginning_of_their_names() {
+        assert_eq!(names(&[]), rows::NAMES);
+        assert_eq!(names(&["--row", "checkout", "--row", "start"]), ["checkout", "checkout_hot", "start"]);
+        assert_eq!(names(&["--row", "nothing"]), [""; 0]);
+        assert_eq!(names(&["--quick"]).len() + rows::SLOW.len(), rows::NAMES.len());
+        assert_eq!(names(&["--quick", "--row", "jobs_pg"]), ["jobs_pg_boss"]);
+    }
+
+    #[test]
+    fn growth_is_measured_where_it_is_asked_for() {
+        let grown = |arguments: &[&str]| wanted_grown(&Options::parse_from([&["bench"], arguments].concat())).len();
+        assert_eq!(
+            [grown(&[]), grown(&["--growth"]), grown(&["--growth", "--row", "growth_jobs"])],
+            [0, GROWTH.len(), 1]
+        );
+    }
 }

@@ -96,8 +96,6 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<Row>,
     /// The machine, the server and the scale: what a reader has to know.
     pub(crate) circumstances: Vec<String>,
-    /// Whether every row of the table was measured, in full.
-    pub(crate) is_whole: bool,
 }
 
 impl Report {
@@ -169,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_json_has_a_row_for_each_with_ratio_and_goal() {
-        let report = Report { rows: examples(), circumstances: vec!["here".into()], is_whole: true };
+        let report = Report { rows: examples(), circumstances: vec!["here".into()] };
         let json: Value = serde_json::from_str(&report.json()).unwrap();
         let of = |place: usize, name: &str| json["rows"][place][name].clone();
         assert_eq!((of(0, "name"), of(0, "ratio"), of(0, "goal")), (json!("checkout"), json!(0.55), json!(0.5)));

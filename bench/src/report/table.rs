@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_page_is_a_table_of_as_many_columns() {
-        let report = Report { rows: examples(), circumstances: vec!["two cores".into()], is_whole: true };
+        let report = Report { rows: examples(), circumstances: vec!["two cores".into()] };
         let page = markdown(&report);
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with('|')).collect();
         assert_eq!(rows.len(), 5);

@@ -2,8 +2,10 @@
 
 mod catalogue;
 mod checkout;
+pub(crate) mod growth;
 mod idle;
 mod jobs;
+mod peers;
 mod sale;
 mod webhooks;
 
@@ -19,7 +21,7 @@ pub(crate) struct Bench<'a> {
 }
 
 /// All names, in the order in which the rows are measured.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 19] = [
     "products_16",
     "products_64",
     "product_16",
@@ -30,6 +32,8 @@ pub(crate) const NAMES: [&str; 17] = [
     "checkout_hot",
     "webhooks",
     "jobs",
+    "jobs_graphile_worker",
+    "jobs_pg_boss",
     "job_start",
     "client_secret",
     "flash_sale",
@@ -38,6 +42,9 @@ pub(crate) const NAMES: [&str; 17] = [
     "memory_load",
     "start",
 ];
+
+/// Those that take too long for a first impression: they are measured if they are asked for.
+pub(crate) const SLOW: [&str; 2] = ["jobs_graphile_worker", "jobs_pg_boss"];
 
 /// Measures one row.
 ///
@@ -55,6 +62,8 @@ pub(crate) async fn measure(name: &str, bench: &mut Bench<'_>) -> Result<Row> {
         "checkout_hot" => checkout::one_product(bench, name).await,
         "webhooks" => webhooks::events(bench, name).await,
         "jobs" => jobs::backlog(bench, name).await,
+        "jobs_graphile_worker" => peers::graphile_worker(bench, name).await,
+        "jobs_pg_boss" => peers::pg_boss(bench, name).await,
         "job_start" => jobs::start(bench, name).await,
         "client_secret" => idle::secret(bench, name).await,
         "flash_sale" => sale::flash(bench, name).await,

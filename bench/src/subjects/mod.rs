@@ -41,6 +41,20 @@ pub(crate) enum Subject {
 pub(crate) const AT_ONCE: usize = 16;
 
 impl Subject {
+    /// As people call it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::List { .. } => "GET /products",
+            Self::Product { .. } => "GET /products/{id}",
+            Self::AnyProduct { .. } => "GET /products/{id}, any",
+            Self::Search => "GET /products?q=",
+            Self::Checkout => "POST /checkout, distinct products",
+            Self::HotCheckout => "POST /checkout, one hot product",
+            Self::Webhooks => "POST /webhooks/stripe",
+            Self::Jobs => "a job that does nothing",
+        }
+    }
+
     /// Measures it once.
     pub(crate) async fn measure(self, ground: &Ground, store: &mut Store, pace: Pace, limit: Duration) -> Result<Run> {
         match self {
