@@ -47,11 +47,11 @@ impl Duel<'_> {
             progress::now(format_args!("{}: round {} of {}", self.title, round + 1, scale.rounds));
             let (our_rate, their_rate);
             if round % 2 == 0 {
-                our_rate = our_side.took(Pace::Full, ours(Pace::Full, scale.window).await?);
-                their_rate = their_side.took(Pace::Full, theirs(Pace::Full, scale.window).await?);
+                our_rate = our_side.took(Pace::Full, &ours(Pace::Full, scale.window).await?);
+                their_rate = their_side.took(Pace::Full, &theirs(Pace::Full, scale.window).await?);
             } else {
-                their_rate = their_side.took(Pace::Full, theirs(Pace::Full, scale.window).await?);
-                our_rate = our_side.took(Pace::Full, ours(Pace::Full, scale.window).await?);
+                their_rate = their_side.took(Pace::Full, &theirs(Pace::Full, scale.window).await?);
+                our_rate = our_side.took(Pace::Full, &ours(Pace::Full, scale.window).await?);
             }
             ratios.push(our_rate / their_rate);
         }
@@ -59,8 +59,8 @@ impl Duel<'_> {
             let slower = our_side.rate().min(their_side.rate());
             let pace = Pace::Rate((OFFERED * slower).max(LEAST_RATE));
             progress::now(format_args!("{}: latencies", self.title));
-            our_side.took(pace, ours(pace, scale.latency_window).await?);
-            their_side.took(pace, theirs(pace, scale.latency_window).await?);
+            our_side.took(pace, &ours(pace, scale.latency_window).await?);
+            their_side.took(pace, &theirs(pace, scale.latency_window).await?);
         }
         let row = Row {
             name: self.name.to_owned(),
@@ -85,7 +85,7 @@ struct Side {
 
 impl Side {
     /// Adds a measurement, and gives its rate.
-    fn took(&mut self, pace: Pace, run: Run) -> f64 {
+    fn took(&mut self, pace: Pace, run: &Run) -> f64 {
         let rate = run.rate();
         self.figures.errors += run.errors;
         match pace {

@@ -9,7 +9,7 @@ use std::{
         Barrier,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant},
 };
 
@@ -113,7 +113,7 @@ impl Load<'_> {
             };
             let threads: io::Result<Vec<_>> = (0..self.connections).map(|_| work()).collect();
             let threads = threads.context("a thread for each connection")?;
-            let ended = threads.into_iter().map(|thread| thread.join());
+            let ended = threads.into_iter().map(ScopedJoinHandle::join);
             ended.map(|part| part.map_err(|_| anyhow!("a connection's thread panicked"))).collect::<Result<_>>()
         })?;
         total(parts)

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
+    figures::Figures,
     ground::Ground,
     options::{Options, Scale},
     programs::{self, workspace},
@@ -57,6 +58,14 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
         grown.close().await;
     }
     store.close().await;
+    let most =
+        |of: fn(&Row) -> Option<Figures>| measured.iter().filter_map(of).map(|side| side.generator).fold(0.0, f64::max);
+    let generators = format!(
+        "the load generator kept {:.2} cores busy at most, the limit's {:.2}",
+        most(|row| row.ours),
+        most(|row| row.theirs)
+    );
+    circumstances.push(generators);
     circumstances.push(format!("measured within {}", seconds(began.elapsed())));
     let report = Report { rows: measured, circumstances };
     println!("{}", report.table());

@@ -18,7 +18,8 @@ fn a_run_measures_its_rows_and_writes_them_down() {
     assert!(ended.status.success(), "{err}");
 
     let figures: Value = serde_json::from_slice(&fs::read(&json).expect("it was written")).expect("it is JSON");
-    let names: Vec<&str> = figures["rows"].as_array().expect("a list").iter().filter_map(|row| row["name"].as_str()).collect();
+    let names: Vec<&str> =
+        figures["rows"].as_array().expect("a list").iter().filter_map(|row| row["name"].as_str()).collect();
     assert_eq!(names, rows, "{figures:#}");
     for row in figures["rows"].as_array().into_iter().flatten() {
         assert!(row["ratio"].as_f64().is_some_and(|ratio| ratio > 0.0) && row["goal"].is_number(), "{row:#}");
@@ -26,7 +27,10 @@ fn a_run_measures_its_rows_and_writes_them_down() {
     }
     let webhooks = &figures["rows"][1];
     for side in ["ours", "theirs"] {
-        assert!(webhooks[side]["rate"].as_f64() > Some(0.0) && webhooks[side]["p99_ms"].as_f64() > Some(0.0), "{webhooks:#}");
+        assert!(
+            webhooks[side]["rate"].as_f64() > Some(0.0) && webhooks[side]["p99_ms"].as_f64() > Some(0.0),
+            "{webhooks:#}"
+        );
         assert_eq!(webhooks[side]["errors"], 0, "{webhooks:#}");
     }
     for file in ["results.md", "results.json", "ratios.svg", "latencies.svg", "pgbench/webhooks.txt"] {

@@ -42,7 +42,7 @@ async fn fight(bench: &mut Bench<'_>, duel: &Duel<'_>, subject: Subject, product
     let limit = Limit::find(ground, store, duel.name, AT_ONCE, script, prepare).await?;
     // Both sides want the store, one after the other.
     let store = tokio::sync::Mutex::new(store);
-    let ours = async |pace, time| subject.measure(ground, &mut *store.lock().await, pace, time).await;
+    let ours = async |pace, time| subject.measure(ground, *store.lock().await, pace, time).await;
     let theirs = async |pace, time| {
         let store = store.lock().await;
         prepare_checkout(&store, product).await?;

@@ -47,7 +47,7 @@ pub(crate) async fn measure(
         has_latencies: subject != Subject::Jobs,
     };
     let (usual, grown) = (Mutex::new(usual), Mutex::new(grown));
-    let ours = async |pace, time| subject.measure(ground, &mut *grown.lock().await, pace, time).await;
-    let theirs = async |pace, time| subject.measure(ground, &mut *usual.lock().await, pace, time).await;
+    let ours = async |pace, time| subject.measure(ground, *grown.lock().await, pace, time).await;
+    let theirs = async |pace, time| subject.measure(ground, *usual.lock().await, pace, time).await;
     duel.fight(scale, ours, theirs).await
 }

@@ -24,7 +24,7 @@ pub(super) async fn events(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let clean = async |store: &Store| store.clean().await;
     let limit = Limit::find(ground, store, name, AT_ONCE, async |_, _| Ok(script.clone()), clean).await?;
     let store = tokio::sync::Mutex::new(store);
-    let ours = async |pace, time| Subject::Webhooks.measure(ground, &mut *store.lock().await, pace, time).await;
+    let ours = async |pace, time| Subject::Webhooks.measure(ground, *store.lock().await, pace, time).await;
     let theirs = async |pace, time| {
         let store = store.lock().await;
         store.clean().await?;
