@@ -25,6 +25,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use options::{Helper, Options};
 
@@ -53,12 +54,20 @@ async fn act(options: &Options) -> Result<ExitCode> {
             // A run that is interrupted takes down what it has started.
             tokio::select! {
                 ended = run::run(options) => ended?,
-                interrupted = tokio::signal::ctrl_c() => {
-                    interrupted?;
+                told = told_to_stop() => {
+                    told?;
                     return Ok(ExitCode::FAILURE);
                 }
             };
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
 }
