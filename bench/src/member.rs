@@ -49,7 +49,8 @@ impl Member {
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
         command.env("API_ADDR", api.to_string()).env("METRICS_ADDR", operations.to_string());
         command.current_dir(log.parent().unwrap_or(Path::new("/"))); // no .env of the developer's
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0).kill_on_drop(true);
+        // Not killed when dropped: the guard has to live on for a moment, to take the program down.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
         let mut guard = command.spawn().with_context(|| format!("running {}", programs.join("kassa-dev").display()))?;
         let mut pid = String::new();
         BufReader::new(guard.stdout.take().context("it is piped")?).read_line(&mut pid).await?;
