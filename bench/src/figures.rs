@@ -13,6 +13,8 @@ pub(crate) struct Run {
     pub(crate) latencies: Vec<Duration>,
     /// What failed, or was answered otherwise than it should.
     pub(crate) errors: usize,
+    /// How often somebody was told to come again, and did.
+    pub(crate) put_off: usize,
     /// From the first request to the last answer.
     pub(crate) took: Duration,
     /// Processors that the load generator itself has kept busy.

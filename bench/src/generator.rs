@@ -60,6 +60,8 @@ pub(crate) struct Load<'a> {
     pub(crate) requests: &'a Requests,
     /// The statuses of success.
     pub(crate) expected: &'a [u16],
+    /// Whether somebody who is put off (503) comes again when they were told to, and has waited all the time; else that is an error.
+    pub(crate) comes_again: bool,
 }
 
 /// What the connections share.
@@ -73,10 +75,18 @@ struct Shared<'a> {
     stop: &'a AtomicBool,
 }
 
+/// An answer that is no success.
+struct Refusal {
+    said: String,
+    /// The connection ends with it.
+    closes: bool,
+}
+
 #[derive(Default)]
 struct Part {
     latencies: Vec<Duration>,
     errors: usize,
+    put_off: usize,
     /// The first one.
     error: Option<String>,
     busy: Duration,
@@ -126,13 +136,14 @@ fn total(parts: Vec<Part>) -> Result<Run> {
     let took = began.zip(ended).map(|(began, ended)| ended - began).unwrap_or_default();
     let busy: Duration = parts.iter().map(|part| part.busy).sum();
     let errors = parts.iter().map(|part| part.errors).sum();
+    let put_off = parts.iter().map(|part| part.put_off).sum();
     let error = parts.iter().find_map(|part| part.error.clone());
     let latencies: Vec<Duration> = parts.into_iter().flat_map(|part| part.latencies).collect();
     if latencies.is_empty() {
         return Err(anyhow!(error.unwrap_or_else(|| "nothing was asked".to_owned()))).context("no request succeeded");
     }
     let generator = if took.is_zero() { 0.0 } else { busy.as_secs_f64() / took.as_secs_f64() };
-    Ok(Run { done: latencies.len(), latencies, errors, took, generator })
+    Ok(Run { done: latencies.len(), latencies, errors, put_off, took, generator })
 }
 
 impl Shared<'_> {
@@ -146,12 +157,11 @@ impl Shared<'_> {
         let mut connection = connected.inspect_err(|error| part.failed(error.to_string())).ok();
         while let Some((request, due)) = self.take(began) {
             let Some(open) = connection.as_mut() else { break };
-            match open.ask(request) {
-                Ok(answer) if self.load.expected.contains(&answer.status) => part.latencies.push(due.elapsed()),
-                Ok(answer) => {
-                    let said = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]).into_owned();
-                    part.failed(format!("{}: {said}", answer.status));
-                    if answer.head.to_ascii_lowercase().contains("connection: close") {
+            match self.ask(open, request, &mut part.put_off) {
+                Ok(None) => part.latencies.push(due.elapsed()),
+                Ok(Some(refusal)) => {
+                    part.failed(refusal.said);
+                    if refusal.closes {
                         connection = Connection::open(self.load.addr).ok();
                     }
                 }
@@ -164,6 +174,26 @@ impl Shared<'_> {
         part.busy = own_time().saturating_sub(busy);
         part.ended = Some(Instant::now());
         part
+    }
+
+    /// Asks once, or as often as it takes; what was answered instead of success.
+    fn ask(&self, connection: &mut Connection, request: &[u8], put_off: &mut usize) -> io::Result<Option<Refusal>> {
+        loop {
+            let answer = connection.ask(request)?;
+            if self.load.expected.contains(&answer.status) {
+                return Ok(None);
+            }
+            let head = answer.head.to_ascii_lowercase();
+            if self.load.comes_again && answer.status == 503 {
+                let wait = head.lines().find_map(|line| line.strip_prefix("retry-after: ")?.trim().parse().ok());
+                *put_off += 1;
+                thread::sleep(Duration::from_secs(wait.unwrap_or(1)));
+                continue;
+            }
+            let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]);
+            let said = format!("{}: {body}", answer.status);
+            return Ok(Some(Refusal { said, closes: head.contains("connection: close") }));
+        }
     }
 
     /// The next request and when it is due, once that is so.
@@ -270,7 +300,7 @@ mod tests {
     fn what_is_asked_once_is_asked_once() {
         let addr = server(Duration::ZERO);
         let requests = Requests::Once(vec![ask(); 100]);
-        let load = Load { addr, connections: 4, requests: &requests, expected: &[200] };
+        let load = Load { addr, connections: 4, requests: &requests, expected: &[200], comes_again: false };
         let run = load.run(Pace::Full, Duration::from_secs(10)).unwrap();
         assert_eq!((run.latencies.len(), run.errors), (100, 0));
         assert!(run.rate() > 0.0 && run.took < Duration::from_secs(10));
@@ -282,10 +312,31 @@ mod tests {
     fn those_who_had_to_wait_behind_a_slow_answer_are_counted_as_slow() {
         let addr = server(Duration::from_millis(200));
         let requests = Requests::Cycle(vec![ask()]);
-        let load = Load { addr, connections: 1, requests: &requests, expected: &[200] };
+        let load = Load { addr, connections: 1, requests: &requests, expected: &[200], comes_again: false };
         let run = load.run(Pace::Rate(100.0), Duration::from_millis(400)).unwrap();
         let slow = run.latencies.iter().filter(|latency| **latency > Duration::from_millis(50)).count();
         assert!(slow > 5, "{slow} of {}: all that were due in the first 150 ms", run.latencies.len());
+    }
+
+    #[test]
+    fn who_is_put_off_comes_again_or_is_an_error() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = server.local_addr().unwrap();
+        thread::spawn(move || {
+            let mut refusals = 1;
+            for stream in server.incoming() {
+                let mut stream = stream.unwrap();
+                while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
+                    let status = if refusals > 0 { "503 Busy\r\nRetry-After: 0" } else { "200 OK" };
+                    refusals -= i32::from(refusals > 0);
+                    stream.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").as_bytes()).unwrap();
+                }
+            }
+        });
+        let requests = Requests::Once(vec![ask()]);
+        let load = Load { addr, connections: 1, requests: &requests, expected: &[200], comes_again: true };
+        let run = load.run(Pace::Full, Duration::from_secs(10)).unwrap();
+        assert_eq!((run.done, run.errors, run.put_off), (1, 0, 1));
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl Pgbench {
         }
         let done = latencies.len();
         let took = Duration::from_secs_f64(count(done) / rate);
-        Ok(Run { done, latencies, errors: failed(&out), took, generator: busy.as_secs_f64() / took.as_secs_f64() })
+        let generator = busy.as_secs_f64() / took.as_secs_f64();
+        Ok(Run { done, latencies, errors: failed(&out), took, generator, ..Run::default() })
     }
 
     /// The script once, what it prints after it, run by run.

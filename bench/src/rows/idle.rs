@@ -125,7 +125,7 @@ pub(super) async fn memory(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let looks = Requests::Cycle(looks.map(any).chain([get("/products")]).collect());
     let events =
         Requests::Once((0..store.scale.accounts).map(|number| event(&format!("evt_memory_{number}"))).collect());
-    let load = |requests, expected| Load { addr, connections: AT_ONCE, requests, expected };
+    let load = |requests, expected| Load { addr, connections: AT_ONCE, requests, expected, comes_again: false };
     let loads = [load(&buys, &[202][..]), load(&looks, &[200]), load(&events, &[200])];
     let window = scale.latency_window;
     let most = block_in_place(|| {

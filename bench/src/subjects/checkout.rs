@@ -35,7 +35,7 @@ pub(super) async fn check_out(
     let addr = store.api(ground).await?;
     prepare(store, product).await?;
     let requests = Requests::Once((0..store.scale.accounts).map(|shopper| check_out_of(store, shopper)).collect());
-    let load = Load { addr, connections: AT_ONCE, requests: &requests, expected: &[202] };
+    let load = Load { addr, connections: AT_ONCE, requests: &requests, expected: &[202], comes_again: false };
     let run = block_in_place(|| load.run(pace, limit))?;
     let orders = store.count("SELECT count(*) FROM orders WHERE status = 'pending'").await?;
     ensure!(orders >= run.done, "{} checkouts were answered, but there are {orders} orders", run.done);

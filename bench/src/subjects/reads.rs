@@ -72,7 +72,7 @@ pub(crate) fn read(
     limit: Duration,
 ) -> Result<Run> {
     let requests = Requests::Cycle(requests);
-    let load = Load { addr, connections, requests: &requests, expected: &[200] };
+    let load = Load { addr, connections, requests: &requests, expected: &[200], comes_again: false };
     block_in_place(|| load.run(pace, limit))
 }
 

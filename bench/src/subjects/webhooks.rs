@@ -33,7 +33,7 @@ pub(super) async fn send(ground: &Ground, store: &mut Store, pace: Pace, limit: 
     store.clean().await?;
     let count = PER_SECOND * limit.as_millis().try_into().unwrap_or(u64::MAX) / 1000;
     let requests = Requests::Once((0..count).map(|number| event(&format!("evt_bench_{number}"))).collect());
-    let load = Load { addr, connections: AT_ONCE, requests: &requests, expected: &[200] };
+    let load = Load { addr, connections: AT_ONCE, requests: &requests, expected: &[200], comes_again: false };
     let run = block_in_place(|| load.run(pace, limit))?;
     let stored = store.count("SELECT count(*) FROM webhook_logs WHERE status = 'received'").await?;
     ensure!(stored >= run.done, "{} events were answered, but {stored} are stored", run.done);
