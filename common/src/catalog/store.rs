@@ -36,23 +36,30 @@ macro_rules! page {
         let least = wanted.min_price.map_or(0, |price| price.money().0);
         let most = wanted.max_price.map_or(MAX_CHARGE.0, |price| price.money().0);
         let rows = i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1);
-        match wanted.listing {
-            Listing::Active => page!(@ $pool, "status = 'active'", $order, least, most, wanted.in_stock, rows, $value, $id),
-            Listing::Archived => page!(@ $pool, "status = 'archived'", $order, least, most, wanted.in_stock, rows, $value, $id),
-            Listing::All => page!(@ $pool, "true", $order, least, most, wanted.in_stock, rows, $value, $id),
+        // Where nobody asks for prices the statement may not speak of them: what is not known when it is planned is taken for narrow, and
+        // the whole catalogue would be found by its prices and sorted, for one page of it.
+        let all_prices = wanted.min_price.is_none() && wanted.max_price.is_none();
+        let args = (least, most, wanted.in_stock, rows, $value, $id);
+        match (wanted.listing, all_prices) {
+            (Listing::Active, true) => page!(@ $pool, "$1::bigint <= $2::bigint", "status = 'active'", $order, args),
+            (Listing::Active, false) => page!(@ $pool, "price BETWEEN $1 AND $2", "status = 'active'", $order, args),
+            (Listing::Archived, true) => page!(@ $pool, "$1::bigint <= $2::bigint", "status = 'archived'", $order, args),
+            (Listing::Archived, false) => page!(@ $pool, "price BETWEEN $1 AND $2", "status = 'archived'", $order, args),
+            (Listing::All, true) => page!(@ $pool, "$1::bigint <= $2::bigint", "true", $order, args),
+            (Listing::All, false) => page!(@ $pool, "price BETWEEN $1 AND $2", "true", $order, args),
         }
     }};
-    (@ $pool:expr, $status:tt, $order:tt, $least:expr, $most:expr, $in_stock:expr, $rows:expr, $value:expr, $id:expr) => {
+    (@ $pool:expr, $prices:tt, $status:tt, $order:tt, $args:ident) => {
         products!(
             "SELECT",
-            [" FROM products WHERE price BETWEEN $1 AND $2 AND (NOT $3 OR stock > reserved) AND "
+            [" FROM products WHERE " + $prices + " AND (NOT $3 OR stock > reserved) AND "
                 + $status + " AND " + $order + " LIMIT $4"],
-            $least,
-            $most,
-            $in_stock,
-            $rows,
-            $value,
-            $id,
+            $args.0,
+            $args.1,
+            $args.2,
+            $args.3,
+            $args.4,
+            $args.5,
         )
         .fetch_all($pool)
         .await

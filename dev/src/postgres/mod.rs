@@ -2,7 +2,8 @@
 //! on the machine is touched; only the server's programs are used. It listens on loopback only and asks for a password.
 //!
 //! [`Cluster::durable`] keeps its data and loses nothing at a crash, as a shop needs it. [`Throwaway`] is for tests: in a temporary
-//! folder, gone at the end, and fast; or, if it shall be crashed on purpose, as safe as a crash of the server alone asks for.
+//! folder, gone at the end, and fast; or, if it shall be crashed on purpose, as safe as a crash of the server alone asks for; or, if it
+//! shall be measured, as safe as a shop's.
 
 mod binaries;
 mod install;
@@ -10,6 +11,7 @@ mod leftover;
 mod owner;
 mod place;
 mod server;
+mod statements;
 mod throwaway;
 
 use std::{
@@ -29,6 +31,7 @@ use crate::{files::write_private, ports, process::Identity};
 
 pub use binaries::{Binaries, FindError, find};
 pub use place::{Place, end_leftover, made_by_us, wipe};
+pub use statements::{Logged, logged};
 pub use throwaway::Throwaway;
 
 use owner::Owner;
@@ -105,13 +108,15 @@ enum Kind {
     Throwaway,
     /// A throwaway that is crashed on purpose.
     Victim,
+    /// A throwaway that is measured: with a shop's durability, and room enough that no checkpoint comes at one moment or another.
+    Measured,
 }
 
 impl Kind {
     fn superuser(self) -> &'static str {
         match self {
             Self::Durable => DURABLE_USER,
-            Self::Throwaway | Self::Victim => "postgres",
+            Self::Throwaway | Self::Victim | Self::Measured => "postgres",
         }
     }
 
@@ -119,7 +124,7 @@ impl Kind {
     fn stop_signal(self) -> Signal {
         match self {
             Self::Durable => Signal::SIGINT,
-            Self::Throwaway | Self::Victim => Signal::SIGQUIT,
+            Self::Throwaway | Self::Victim | Self::Measured => Signal::SIGQUIT,
         }
     }
 
@@ -136,6 +141,9 @@ impl Kind {
             ],
             // The server crashes, the machine does not: what was written is kept, synced or not.
             Self::Victim => &["max_connections=200", "fsync=off", "full_page_writes=off"],
+            Self::Measured => {
+                &["max_connections=200", "shared_buffers=512MB", "max_wal_size=8GB", "checkpoint_timeout=1h"]
+            }
         }
     }
 }

@@ -56,6 +56,14 @@ impl Throwaway {
         Self::make(Kind::Victim, Folder::create_in(base)?, Some(port), Some(log)).await
     }
 
+    /// One to be measured: as durable as a shop's (`fsync` and `synchronous_commit` are on). Logs to `log`.
+    ///
+    /// # Errors
+    /// As for [`Throwaway::start`].
+    pub async fn start_measured(log: &Path) -> Result<Self, PostgresError> {
+        Self::make(Kind::Measured, Folder::create().await?, None, Some(log)).await
+    }
+
     async fn make(kind: Kind, folder: Folder, port: Option<u16>, log: Option<&Path>) -> Result<Self, PostgresError> {
         sweep().await;
         let own = folder.0.join("server.log");

@@ -19,6 +19,7 @@ mod refunding;
 mod replicas;
 mod shape;
 mod shop;
+mod statements;
 mod wait;
 
 pub(crate) use alerts::{files, repository, rules, text_of_rules};
@@ -31,4 +32,5 @@ pub(crate) use prometheus::{Alert, Prometheus, tool};
 pub(crate) use raw::{Answer, ask, say};
 pub(crate) use shape::{id, time};
 pub(crate) use shop::{JWT_SECRET, PASSWORD, Shop, WEBHOOK_SECRET, payment, send_form};
+pub(crate) use statements::Speaker;
 pub(crate) use wait::{eventually, with_defaults, within};

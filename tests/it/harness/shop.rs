@@ -120,7 +120,7 @@ impl Shop {
         Self::on(database, Urls { api: url.to_owned(), worker: url.to_owned() }, settings).await
     }
 
-    async fn on(database: Database, urls: Urls, settings: &[(&str, &str)]) -> Self {
+    pub(super) async fn on(database: Database, urls: Urls, settings: &[(&str, &str)]) -> Self {
         let ground = Ground::get().await;
         let http = http();
         let stripe = Simulator::start(SimulatorOptions {

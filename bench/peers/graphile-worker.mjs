@@ -1,0 +1,51 @@
+// graphile-worker on a backlog of jobs that do nothing, as its own performance test sets it: many jobs fetched ahead, completions in
+// batches. Prints the seconds from the start of the worker until no job is left.
+import { run } from 'graphile-worker';
+import pg from 'pg';
+
+const count = Number(process.argv[2]);
+const connectionString = process.env.DATABASE_URL;
+const pool = new pg.Pool({ connectionString, max: 2 });
+
+let done = 0;
+const preset = {
+  worker: {
+    connectionString,
+    concurrentJobs: 24,
+    maxPoolSize: 10,
+    localQueue: { size: 500 },
+    completeJobBatchDelay: 0,
+    failJobBatchDelay: 0,
+  },
+};
+const quiet = { preset, logger: await silent() };
+
+async function silent() {
+  const { Logger } = await import('graphile-worker');
+  return new Logger(() => () => {});
+}
+
+const { runMigrations } = await import('graphile-worker');
+await runMigrations(quiet);
+await pool.query(
+  `INSERT INTO graphile_worker._private_tasks (identifier) VALUES ('nothing') ON CONFLICT DO NOTHING`,
+);
+await pool.query(
+  `INSERT INTO graphile_worker._private_jobs (task_id)
+   SELECT tasks.id FROM graphile_worker._private_tasks tasks, generate_series(1, $1) WHERE identifier = 'nothing'`,
+  [count],
+);
+await pool.query('VACUUM ANALYZE graphile_worker._private_jobs');
+
+const began = process.hrtime.bigint();
+const runner = await run({ ...quiet, taskList: { nothing: () => void (done += 1) } });
+while (done < count || (await left()) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+const seconds = Number(process.hrtime.bigint() - began) / 1e9;
+await runner.stop();
+await pool.end();
+console.log(JSON.stringify({ jobs: done, seconds }));
+
+async function left() {
+  const found = await pool.query('SELECT count(*)::integer AS left FROM graphile_worker._private_jobs');
+  return found.rows[0].left;
+}

@@ -1,0 +1,75 @@
+//! The rows of the table, in its order. Each has a name, and what it takes to measure it.
+
+mod catalogue;
+mod checkout;
+pub(crate) mod growth;
+mod idle;
+mod jobs;
+mod peers;
+mod sale;
+mod webhooks;
+
+use anyhow::Result;
+
+use crate::{ground::Ground, options::Scale, report::Row, store::Store};
+
+/// What the rows are measured with.
+pub(crate) struct Bench<'a> {
+    pub(crate) ground: &'a Ground,
+    pub(crate) store: &'a mut Store,
+    pub(crate) scale: Scale,
+}
+
+/// All names, in the order in which the rows are measured.
+pub(crate) const NAMES: [&str; 19] = [
+    "products_16",
+    "products_64",
+    "product_16",
+    "product_64",
+    "product_any_16",
+    "search",
+    "checkout",
+    "checkout_hot",
+    "webhooks",
+    "jobs",
+    "jobs_graphile_worker",
+    "jobs_pg_boss",
+    "job_start",
+    "client_secret",
+    "flash_sale",
+    "login_flood",
+    "memory_idle",
+    "memory_load",
+    "start",
+];
+
+/// Those that take too long for a first impression: they are measured if they are asked for.
+pub(crate) const SLOW: [&str; 2] = ["jobs_graphile_worker", "jobs_pg_boss"];
+
+/// Measures one row.
+///
+/// # Errors
+/// When it can't be measured.
+pub(crate) async fn measure(name: &str, bench: &mut Bench<'_>) -> Result<Row> {
+    match name {
+        "products_16" => catalogue::list(bench, name, 16).await,
+        "products_64" => catalogue::list(bench, name, 64).await,
+        "product_16" => catalogue::product(bench, name, 16).await,
+        "product_64" => catalogue::product(bench, name, 64).await,
+        "product_any_16" => catalogue::any_product(bench, name, 16).await,
+        "search" => catalogue::search(bench, name).await,
+        "checkout" => checkout::distinct_products(bench, name).await,
+        "checkout_hot" => checkout::one_product(bench, name).await,
+        "webhooks" => webhooks::events(bench, name).await,
+        "jobs" => jobs::backlog(bench, name).await,
+        "jobs_graphile_worker" => peers::graphile_worker(bench, name).await,
+        "jobs_pg_boss" => peers::pg_boss(bench, name).await,
+        "job_start" => jobs::start(bench, name).await,
+        "client_secret" => idle::secret(bench, name).await,
+        "flash_sale" => sale::flash(bench, name).await,
+        "login_flood" => sale::login_flood(bench, name).await,
+        "memory_idle" | "memory_load" => idle::memory(bench, name).await,
+        "start" => idle::ready(bench, name).await,
+        _ => anyhow::bail!("there is no row {name}"),
+    }
+}

@@ -1,0 +1,167 @@
+//! A flash sale: many shoppers, few units of one product, all at once; and what those who only look notice of it.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use sqlx::Executor as _;
+use tokio::task::block_in_place;
+
+use super::Bench;
+use crate::{
+    figures::{Figures, Run, Spread, count, percentile},
+    generator::{Load, Pace, Requests},
+    http::{Connection, request},
+    limit::Limit,
+    report::{Goal, Row},
+    store::Store,
+    subjects::{AT_ONCE, HOT, checkout_script, get, prepare_checkout},
+};
+
+/// Those who only look, in a second.
+const LOOKS: f64 = 100.0;
+/// They look for so long before the sale, and no longer than the second of these in it.
+const BEFORE: Duration = Duration::from_secs(2);
+const AT_MOST: Duration = Duration::from_secs(60);
+
+pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
+    let Bench { ground, store, scale } = bench;
+    let (shoppers, units) = (scale.shoppers, scale.units);
+    let script = async |store: &Store, clients| checkout_script(ground, store, HOT, clients).await;
+    let prepare = async |store: &Store| prepare_checkout(store, HOT).await;
+    let limit = Limit::find(ground, store, name, AT_ONCE, script, prepare).await?;
+    prepare_checkout(store, HOT).await?;
+    let hot_row = limit.run(ground, &store.options, Pace::Full, scale.window).await?;
+
+    // Shoppers come from everywhere, by way of a proxy that says from where.
+    store.close().await;
+    let api = store.start("kassa-api", ground, &[("TRUSTED_PROXIES", "127.0.0.1/32")]).await?;
+    let addr = api.api;
+    store.clean().await?;
+    store.fill_carts(shoppers, HOT).await?;
+    set_stock(store, units).await?;
+    let looks = Requests::Cycle(vec![get("/products")]);
+    let looking = Load { addr, connections: AT_ONCE, requests: &looks, expected: &[200], comes_again: false };
+    let buys = Requests::Once((0..shoppers).map(|shopper| buy(store, shopper)).collect());
+    // Sold, or told that there is none left: both are right answers.
+    let buying = Load { addr, connections: shoppers, requests: &buys, expected: &[202, 409], comes_again: true };
+    let (quiet, busy, sale) = block_in_place(|| {
+        let quiet = looking.run(Pace::Rate(LOOKS), BEFORE)?;
+        let over = AtomicBool::new(false);
+        let (busy, sale) = thread::scope(|scope| {
+            let busy = scope.spawn(|| looking.run_until(Pace::Rate(LOOKS), AT_MOST, &over));
+            let sale = buying.run(Pace::Full, AT_MOST);
+            over.store(true, Ordering::Relaxed);
+            (busy.join(), sale)
+        });
+        anyhow::Ok((quiet, busy.map_err(|_| anyhow!("those who look panicked"))??, sale?))
+    })?;
+
+    api.stop().await;
+    let sold = store.count("SELECT count(*) FROM orders WHERE status = 'pending'").await?;
+    let reserved = store.count("SELECT reserved FROM products WHERE id = bench.product_id(0)").await?;
+    set_stock(store, 1_000_000_000).await?;
+    ensure!(sale.errors == 0, "{} shoppers were told neither that they have it nor that it is sold out", sale.errors);
+    ensure!(sale.done == shoppers, "{} of {shoppers} shoppers were answered", sale.done);
+    let sold_right = count(sold) / count(units);
+    Ok(Row {
+        name: name.to_owned(),
+        title: format!("a flash sale: {shoppers} shoppers, {units} units; sold of what was there"),
+        against: "exactly all of it".to_owned(),
+        goal: Some(if sold <= units { Goal::AtLeast(1.0) } else { Goal::AtMost(1.0) }),
+        ratio: Some(Spread::once(sold_right)),
+        ours: Some(figures(&sale)),
+        theirs: Some(figures(&hot_row)),
+        notes: vec![
+            format!("{sold} sold, {reserved} reserved, {} told that it is sold out", shoppers.saturating_sub(sold)),
+            format!(
+                "all were answered within {:.2} s; theirs is pgbench, checkouts of the same row without end",
+                sale.took.as_secs_f64()
+            ),
+            format!("{} times somebody was told to come again in a second, and did", sale.put_off),
+            format!(
+                "GET /products meanwhile: p99 {:.1} ms, and {:.1} ms before",
+                percentile(&busy.latencies, 99.0),
+                percentile(&quiet.latencies, 99.0)
+            ),
+            limit.note(),
+        ],
+        ..Row::default()
+    })
+}
+
+fn buy(store: &Store, shopper: usize) -> Vec<u8> {
+    let from = format!("198.18.{}.{}", shopper / 250, shopper % 250); // RFC 2544: addresses of measurements
+    store.request_of(shopper, "POST", "/checkout", &[("x-forwarded-for", &from)], "")
+}
+
+async fn set_stock(store: &Store, units: usize) -> Result<()> {
+    let set = format!("UPDATE products SET reserved = 0, stock = {units} WHERE id = bench.product_id(0)");
+    store.pool.execute(set.as_str()).await.context("setting the stock")?;
+    Ok(())
+}
+
+fn figures(run: &Run) -> Figures {
+    Figures {
+        rate: run.rate(),
+        p50_ms: percentile(&run.latencies, 50.0),
+        p99_ms: percentile(&run.latencies, 99.0),
+        errors: run.errors,
+        generator: run.generator,
+        ..Figures::default()
+    }
+}
+
+/// What logs in, again and again, while others look at the catalogue.
+const FLOOD: usize = 8;
+/// Of those who flood.
+const PASSWORD: &str = "correct horse battery staple";
+
+pub(super) async fn login_flood(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
+    let Bench { ground, store, scale } = bench;
+    store.without_worker().await;
+    let addr = store.api(ground).await?;
+    let email = format!("flood-{}@kassa.example", std::process::id());
+    let account = format!(r#"{{"email": "{email}", "password": "{PASSWORD}"}}"#);
+    let registered = Connection::open(addr)?.ask(&request("POST", "/auth/register", &[], &account))?.status;
+    ensure!(registered == 201, "an account could not be made: {registered}");
+    let logins = Requests::Cycle(vec![request("POST", "/auth/login", &[], &account)]);
+    // Beyond what is hashed at once they are told to come later.
+    let flood = Load { addr, connections: FLOOD, requests: &logins, expected: &[200, 503], comes_again: false };
+    let looks = Requests::Cycle(vec![get("/products")]);
+    let looking = Load { addr, connections: AT_ONCE, requests: &looks, expected: &[200], comes_again: false };
+    let (mut ratios, mut quiet_runs, mut flooded_runs) = (vec![], Run::default(), Run::default());
+    let mut flooded_with = Run::default();
+    for _ in 0..scale.rounds {
+        let (quiet, flooded, logins) = block_in_place(|| {
+            let quiet = looking.run(Pace::Rate(LOOKS), scale.latency_window)?;
+            let over = AtomicBool::new(false);
+            let (logins, flooded) = thread::scope(|scope| {
+                let logins = scope.spawn(|| flood.run_until(Pace::Full, AT_MOST, &over));
+                let flooded = looking.run(Pace::Rate(LOOKS), scale.latency_window);
+                over.store(true, Ordering::Relaxed);
+                (logins.join(), flooded)
+            });
+            anyhow::Ok((quiet, flooded?, logins.map_err(|_| anyhow!("those who log in panicked"))??))
+        })?;
+        ratios.push(percentile(&flooded.latencies, 99.0) / percentile(&quiet.latencies, 99.0));
+        quiet_runs.latencies.extend(quiet.latencies);
+        flooded_runs.latencies.extend(flooded.latencies);
+        flooded_with = logins;
+    }
+    let of = |run: &Run| Figures { offered: LOOKS, rate: 0.0, ..figures(run) };
+    Ok(Row {
+        name: name.to_owned(),
+        title: format!("GET /products while {FLOOD} log in without end: p99"),
+        against: "the same without them".to_owned(),
+        goal: Some(Goal::AtMost(2.0)),
+        ratio: Spread::of(&ratios),
+        ours: Some(of(&flooded_runs)),
+        theirs: Some(of(&quiet_runs)),
+        notes: vec![format!("{:.0} logins were answered in a second meanwhile", flooded_with.rate())],
+        ..Row::default()
+    })
+}
