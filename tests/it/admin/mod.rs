@@ -3,6 +3,7 @@
 mod audit;
 mod emails;
 mod jobs;
+mod large;
 mod lists;
 mod orders;
 mod payments;
