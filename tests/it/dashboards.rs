@@ -4,7 +4,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
 };
 
 use dev::mail::Fault;
@@ -12,7 +11,7 @@ use image::ImageFormat;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Prometheus, Shop, eventually, file, text};
+use crate::harness::{Prometheus, Shop, eventually, file, files, repository, text};
 
 /// A dashboard's file, by its name.
 struct Dashboard {
@@ -22,16 +21,14 @@ struct Dashboard {
 }
 
 fn dashboards() -> Vec<Dashboard> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/dashboards");
-    let files = fs::read_dir(folder).expect("it is there").map(|file| file.expect("it can be read").path());
-    let mut dashboards: Vec<_> = files
+    let dashboards: Vec<_> = files("grafana/dashboards", "json")
+        .into_iter()
         .map(|path| {
             let raw = fs::read_to_string(&path).expect("it is a text");
             let json = serde_json::from_str(&raw).expect("JSON");
             Dashboard { name: path.file_stem().expect("a name").to_string_lossy().into_owned(), raw, json }
         })
         .collect();
-    dashboards.sort_by(|a, b| a.name.cmp(&b.name));
     assert!(dashboards.len() >= 4, "shop, API, worker and database");
     dashboards
 }
@@ -222,7 +219,7 @@ fn metrics_in(expression: &str) -> BTreeSet<String> {
 #[test]
 fn the_files_are_whole_and_in_one_style() {
     let known = include_str!("../../docs/metrics.md");
-    let runbooks = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbooks");
+    let runbooks = repository("docs/runbooks");
     let mut uids = BTreeSet::new();
     for dashboard in dashboards() {
         let Dashboard { name, raw, json } = &dashboard;
@@ -258,7 +255,7 @@ fn the_files_are_whole_and_in_one_style() {
                     description.contains(&format!("docs/runbooks/{runbook}")),
                     "{name}, {title}: where it is in words"
                 );
-                assert!(!runbooks.is_dir() || runbooks.join(runbook).is_file(), "{name}, {title}: no {runbook}");
+                assert!(runbooks.join(runbook).is_file(), "{name}, {title}: no {runbook}");
             }
             let expressions = expressions(panel);
             assert!(!expressions.is_empty(), "{name}, {title}: no query");

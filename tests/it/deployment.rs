@@ -4,25 +4,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use common::config::VARIABLES;
 use serde_json::Value;
 
-use crate::harness::text;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use crate::harness::{repository, text, yaml};
 
 fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// A YAML file of ours, aliases and merges resolved.
-fn yaml(path: &str) -> Value {
-    serde_saphyr::from_str(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 fn members<'a>(of: &'a Value, name: &str) -> BTreeMap<&'a str, &'a Value> {
@@ -115,7 +106,7 @@ fn each_service_volume_and_network_that_is_named_is_there() {
         for volume in list(service, "volumes") {
             let source = volume.split(':').next().expect("it has a source");
             match source.strip_prefix("./") {
-                Some(path) => assert!(root().join(path).exists(), "{name} mounts {path}"),
+                Some(path) => assert!(repository(path).exists(), "{name} mounts {path}"),
                 None => assert!(volumes.contains_key(source), "{name} mounts {source}"),
             }
         }
@@ -150,7 +141,8 @@ fn ports_and_paths_agree_from_the_image_to_prometheus() {
     assert!(doctor.contains(&format!("--api api:{metrics} --worker worker:{metrics}")), "{doctor}");
 
     // What Prometheus asks, and what Grafana asks Prometheus.
-    for job in yaml("grafana/prometheus.yml")["scrape_configs"].as_array().expect("a list") {
+    let prometheus = yaml("grafana/prometheus.yml");
+    for job in prometheus["scrape_configs"].as_array().expect("a list") {
         let found = &job["dns_sd_configs"][0];
         assert_eq!(found["port"].to_string(), metrics, "{job}");
         for name in list(found, "names") {
@@ -159,8 +151,11 @@ fn ports_and_paths_agree_from_the_image_to_prometheus() {
     }
     let targets: Vec<_> = services.values().flat_map(|service| list(service, "volumes")).collect();
     let is_mounted = |path: &str| targets.iter().any(|volume| volume.split(':').nth(1) == Some(path));
-    let rules = list(&yaml("grafana/prometheus.yml"), "rule_files").join(" ");
-    assert!(is_mounted(rules.trim_end_matches("/*.yml")), "{rules}");
+    // A relative path is one from the configuration's folder.
+    let (config, rules) = (Path::new("/etc/prometheus"), list(&prometheus, "rule_files"));
+    let folders = rules.iter().filter_map(|rules| config.join(rules).parent().map(Path::to_path_buf));
+    let folders: Vec<_> = folders.map(|folder| folder.display().to_string()).collect();
+    assert!(!rules.is_empty() && folders.iter().all(|folder| is_mounted(folder)), "{folders:?}");
     let dashboards = yaml("grafana/provisioning/dashboards/kassa.yml");
     assert!(is_mounted(text(&dashboards["providers"][0]["options"]["path"])));
     let source = yaml("grafana/provisioning/datasources/prometheus.yml");
@@ -178,14 +173,14 @@ fn the_image_is_built_from_what_the_engine_is_given() {
     let needed = members.split(',').map(|member| member.trim().trim_matches('"')).filter(|member| !member.is_empty());
     for member in needed.chain(["Cargo.toml", "Cargo.lock", ".sqlx", "migrations"]) {
         assert!(given.contains(member), "{member} is not given to the engine");
-        assert!(root().join(member).exists(), "{member}");
+        assert!(repository(member).exists(), "{member}");
     }
     let copied =
         dockerfile.lines().filter_map(|line| line.strip_prefix("COPY ")).filter(|line| !line.starts_with("--from"));
     for line in copied {
         let sources: Vec<_> = line.split(' ').collect();
         for source in &sources[..sources.len() - 1] {
-            assert!(root().join(source).exists(), "{source} is copied");
+            assert!(repository(source).exists(), "{source} is copied");
         }
     }
 }

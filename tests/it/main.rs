@@ -4,7 +4,6 @@
 mod harness;
 
 mod admin;
-mod admin_orders;
 mod alerts;
 mod auth;
 mod cache;

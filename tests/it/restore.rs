@@ -16,7 +16,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Client, Database, Ended, Shop, file, text, url};
+use crate::harness::{Client, Database, Ended, Shop, eventually, file, text, url};
 
 /// Runs one of Postgres' programs, which must succeed.
 async fn run(program: &str, arguments: &[&str]) {
@@ -52,7 +52,7 @@ impl Shop {
     }
 
     async fn compare_with_stripe(&self) -> (Ended, Value) {
-        let ended = self.database.kassa_with(&["reconcile", "--json"], &self.settings(), "").await;
+        let ended = self.reconcile(&["--json"]).await;
         let report = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}"));
         (ended, report)
     }
@@ -85,16 +85,14 @@ async fn a_shop_that_was_restored_from_a_backup_under_load_agrees_with_stripe_ag
     let buying = join_all((0..8).map(|_| shop.keep_buying(next(), &product, &stop)));
     let dumping = async {
         // Some are bought before, some meanwhile, some after.
-        while shop.count("SELECT count(*) FROM orders WHERE status = 'paid'").await < 10 {
-            tokio::task::yield_now().await;
-        }
+        let paid = "SELECT count(*) FROM orders WHERE status = 'paid'";
+        eventually("ten are paid", async || (shop.count(paid).await >= 10).then_some(())).await;
         let began = Instant::now();
         run("pg_dump", &["--format=custom", "--file", &dump, &address(&shop.database)]).await;
         let took = began.elapsed();
-        let before = shop.count("SELECT count(*) FROM orders").await;
-        while shop.count("SELECT count(*) FROM orders").await < before + 8 {
-            tokio::task::yield_now().await;
-        }
+        let placed = "SELECT count(*) FROM orders";
+        let before = shop.count(placed).await;
+        eventually("eight more are placed", async || (shop.count(placed).await >= before + 8).then_some(())).await;
         stop.store(true, Ordering::Relaxed);
         took
     };

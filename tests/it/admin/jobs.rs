@@ -4,7 +4,7 @@ use dev::mail::Fault;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{acts, all, by, dead, members};
+use super::{acts, all, dead, members};
 use crate::harness::{Client, Shop, text};
 
 /// A shop whose mail server refuses every mail for good, with so many paid orders, the mail of each of which is dead.
@@ -60,7 +60,7 @@ async fn a_dead_job_is_shown_with_its_history_and_run_again() {
     refused.problem(409, "not_dead");
     let change = (json!({ "state": "dead" }), json!({ "state": "pending", "queue": "email.send" }));
     let object = format!("job:{}", text(&job["id"]));
-    assert_eq!(acts(&shop).await, [(by(&admin), "job.retried".into(), object, change.0, change.1)]);
+    assert_eq!(acts(&shop, &admin).await, [("job.retried".into(), object, change.0, change.1)]);
     shop.finish().await;
 }
 
@@ -118,7 +118,7 @@ async fn dead_jobs_are_run_again_in_bulk_and_it_is_told_which() {
     for shopper in [&shoppers[0], &shoppers[2]] {
         assert_eq!(shop.mails(&shopper.email, 1).await.len(), 1);
     }
-    assert_eq!(acts(&shop).await.len(), 2, "one that is left is no act");
+    assert_eq!(acts(&shop, &admin).await.len(), 2, "one that is left is no act");
     shop.settle().await;
     let refused = admin.post(&retry(&dead_jobs[1]), &json!({})).await;
     refused.problem(409, "job_not_needed");

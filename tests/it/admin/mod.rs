@@ -1,9 +1,11 @@
-//! What administrators do, beyond orders: a file for each part of `/admin`.
+//! What administrators do: a file, or a folder, for each part of `/admin`.
 
 mod audit;
 mod emails;
 mod jobs;
+mod large;
 mod lists;
+mod orders;
 mod payments;
 mod products;
 mod reconciliation;
@@ -35,11 +37,11 @@ fn members<'a>(items: &'a [Value], member: &str) -> Vec<&'a str> {
     items.iter().map(|item| text(&item[member])).collect()
 }
 
-/// What an act, or several, left in the audit log: actor, action, object, before and after; the oldest first.
-async fn acts(shop: &Shop) -> Vec<(String, String, String, Value, Value)> {
-    let acts = "SELECT actor, action, object, coalesce(before, 'null'), coalesce(after, 'null') FROM audit_log
-                WHERE action <> 'product.created' ORDER BY id";
-    sqlx::query_as(acts).fetch_all(&shop.pool).await.expect("it can be read")
+/// What somebody's acts left in the audit log, the oldest first: action, object, before and after.
+async fn acts(shop: &Shop, of: &Client) -> Vec<(String, String, Value, Value)> {
+    let acts = "SELECT action, object, coalesce(before, 'null'), coalesce(after, 'null') FROM audit_log WHERE actor = $1 ORDER BY id";
+    let acts = sqlx::query_as(acts).bind(by(of)).fetch_all(&shop.pool).await;
+    acts.expect("the audit log can be read")
 }
 
 /// The actor that an administrator is.

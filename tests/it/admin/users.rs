@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{acts, all, by, members};
+use super::{acts, all, members};
 use crate::harness::{Client, Reply, Shop, text};
 
 impl Client {
@@ -56,10 +56,10 @@ async fn a_new_role_is_felt_at_once() {
     let (customer, manager) = (json!({ "role": "customer" }), json!({ "role": "admin" }));
     let act = |before: &Value, after: &Value| {
         let object = format!("user:{}", shopper.user);
-        (by(&admin), "user.role_changed".to_owned(), object, before.clone(), after.clone())
+        ("user.role_changed".to_owned(), object, before.clone(), after.clone())
     };
     assert_eq!(
-        acts(&shop).await,
+        acts(&shop, &admin).await,
         [act(&customer, &manager), act(&manager, &customer)],
         "what changes nothing is no act"
     );

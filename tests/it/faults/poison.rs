@@ -38,7 +38,7 @@ async fn jobs_whose_payload_cannot_be_read_are_dead_at_once_and_the_others_flow_
     assert_eq!(order["status"], "paid");
     let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed' AND last_error IS NOT NULL";
     eventually("all of them are dead", async || (shop.count(dead).await == 36).then_some(())).await;
-    assert_eq!(shop.stock(&product).await.0, 4);
+    eventually("what was bought leaves the stock", async || (shop.stock(&product).await.0 == 4).then_some(())).await;
     let listed = shop.database.kassa(&["jobs", "list", "--state", "dead"]).await;
     assert_eq!(listed.out.lines().count(), 37, "{listed:?}");
     shop.leave();

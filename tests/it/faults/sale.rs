@@ -3,8 +3,20 @@
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use uuid::Uuid;
 
-use crate::harness::Shop;
+use crate::harness::{Client, Reply, Shop, eventually};
+
+/// What becomes of somebody's checkout, who asks again under the same key for as long as the shop has too much to do. On a busy machine the
+/// intent may come after the answer, which is 202 then.
+async fn outcome(shopper: &Client) -> Reply {
+    let key = Uuid::new_v4().to_string();
+    eventually("the shop has time", async || {
+        let reply = shopper.check_out_under(&key).await;
+        (reply.status != 503).then_some(reply)
+    })
+    .await
+}
 
 #[tokio::test]
 async fn a_hundred_units_for_three_hundred_shoppers_are_sold_a_hundred_times_within_seconds() {
@@ -15,16 +27,20 @@ async fn a_hundred_units_for_three_hundred_shoppers_are_sold_a_hundred_times_wit
         join_all(carts.iter().map(async |shopper| shopper.put_in_cart(&product, 1).await.expect(201))).await;
     }
     let began = Instant::now();
-    let replies = join_all(crowd.iter().map(async |shopper| (shopper, shopper.check_out().await))).await;
+    let replies = join_all(crowd.iter().map(async |shopper| (shopper, outcome(shopper).await))).await;
     let took = began.elapsed();
-    let (sold, told): (Vec<_>, Vec<_>) = replies.into_iter().partition(|(_, reply)| reply.status == 201);
+    let (sold, told): (Vec<_>, Vec<_>) = replies.into_iter().partition(|(_, reply)| reply.status < 300);
     assert_eq!((sold.len(), told.len()), (100, 200));
     for (_, reply) in told {
         assert_eq!(reply.body["lines"][0]["available"], 0);
         reply.problem(409, "insufficient_stock");
     }
-    assert!(took < Duration::from_secs(20), "it took {took:?}"); // a debug build on two cores
-    join_all(sold.iter().map(async |(shopper, reply)| shop.pay(shopper, &reply.body).await)).await;
+    assert!(took < Duration::from_secs(60), "it took {took:?}"); // a debug build on two cores, which others may want, too
+    join_all(sold.iter().map(async |(shopper, reply)| {
+        let order = shopper.wait_for(&reply.body, "awaiting_payment").await;
+        shop.pay(shopper, &order).await
+    }))
+    .await;
     shop.settle().await;
     assert_eq!(shop.stock(&product).await, (0, 0));
     shop.finish().await;

@@ -1,12 +1,13 @@
 //! The repository's rules of alerts, as they are written.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+
+use serde_json::Value;
+
+use super::{files, yaml};
 
 /// One rule.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) name: String,
     pub(crate) expression: String,
@@ -15,20 +16,6 @@ pub(crate) struct Rule {
     pub(crate) description: String,
     /// From the root of the repository.
     pub(crate) runbook: String,
-}
-
-/// A file or folder of the repository.
-pub(crate) fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository").join(path)
-}
-
-/// The files of a folder that end so, in the order of their names.
-pub(crate) fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(repository(folder)).expect("the folder is there");
-    let paths = entries.map(|entry| entry.expect("it can be read").path());
-    let mut files: Vec<_> = paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect();
-    files.sort();
-    files
 }
 
 /// All rules as one file of rules.
@@ -42,51 +29,27 @@ pub(crate) fn text_of_rules() -> String {
     all
 }
 
-/// All rules, read as far as they are written in the one style of these files: what is folded (`>-`) is indented below its name.
+/// All rules.
 pub(crate) fn rules() -> Vec<Rule> {
-    let text = text_of_rules();
-    let mut rules: Vec<Rule> = Vec::new();
-    let mut folded: Option<(usize, String)> = None;
-    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-        let indent = line.len() - line.trim_start().len();
-        let told = line.trim();
-        if let Some((deeper_than, name)) = &folded
-            && indent > *deeper_than
-        {
-            let name = name.clone();
-            let rule = rules.last_mut().expect("a rule begins with its name");
-            let member = rule.member(&name).expect("it was one before");
-            member.push_str(if member.is_empty() { "" } else { " " });
-            member.push_str(told);
-            continue;
-        }
-        folded = None;
-        if let Some(name) = told.strip_prefix("- alert: ") {
-            rules.push(Rule { name: name.to_owned(), ..Rule::default() });
-        }
-        let Some((name, value)) = told.split_once(": ") else { continue };
-        let Some(rule) = rules.last_mut() else { continue };
-        if name == "labels" {
-            rule.severity = value.trim_start_matches("{ severity: ").trim_end_matches(" }").to_owned();
-        } else if let Some(member) = rule.member(name) {
-            if value == ">-" {
-                folded = Some((indent, name.to_owned()));
-            } else {
-                *member = value.trim_matches('"').to_owned();
-            }
-        }
-    }
-    rules
+    let groups = files("grafana/alerts", "yml").into_iter().flat_map(|file| list(&yaml(file), "groups"));
+    groups.flat_map(|group| list(&group, "rules")).map(|rule| Rule::read(&rule)).collect()
+}
+
+fn list(of: &Value, name: &str) -> Vec<Value> {
+    of[name].as_array().unwrap_or_else(|| panic!("a list of {name}: {of}")).clone()
 }
 
 impl Rule {
-    fn member(&mut self, name: &str) -> Option<&mut String> {
-        match name {
-            "expr" => Some(&mut self.expression),
-            "summary" => Some(&mut self.summary),
-            "description" => Some(&mut self.description),
-            "runbook_url" => Some(&mut self.runbook),
-            _ => None,
+    fn read(rule: &Value) -> Self {
+        let told = |told: &Value| told.as_str().unwrap_or_else(|| panic!("a rule lacks a member: {rule}")).to_owned();
+        let (labels, annotations) = (&rule["labels"], &rule["annotations"]);
+        Self {
+            name: told(&rule["alert"]),
+            expression: told(&rule["expr"]),
+            severity: told(&labels["severity"]),
+            summary: told(&annotations["summary"]),
+            description: told(&annotations["description"]),
+            runbook: told(&annotations["runbook_url"]),
         }
     }
 }

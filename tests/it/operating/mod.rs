@@ -124,10 +124,7 @@ impl Runbook<'_> {
         let words: Vec<_> = arguments.iter().take_while(|word| !word.starts_with('-')).take(2).copied().collect();
         let command = format!("kassa {}", words.join(" "));
         assert!(self.text.contains(&command), "{command} is not in the runbook");
-        let ended = match arguments {
-            ["reconcile", arguments @ ..] => self.shop.reconcile(arguments).await,
-            _ => self.shop.database.kassa(arguments).await,
-        };
+        let ended = self.shop.kassa(arguments).await;
         assert_eq!(ended.code, 0, "{ended:?}");
         ended.out
     }

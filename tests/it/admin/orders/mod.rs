@@ -1,6 +1,5 @@
-//! `/admin/orders`: what operators see of orders and do about them, and what is written down of it.
+//! `/admin/orders`: what operators see of orders and do about them.
 
-mod audit;
 mod cancel;
 mod fulfil;
 mod list;
@@ -26,26 +25,6 @@ async fn fulfil_under(key: &str, admin: &Client, order: &Value, shipment: &Value
 
 async fn cancel(admin: &Client, order: &Value) -> Reply {
     admin.post(&path(order, "/cancel"), &json!({})).await
-}
-
-/// All pages of one of an admin's lists.
-async fn pages(admin: &Client, list: &str, query: &str) -> Vec<Value> {
-    let (mut seen, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let page = admin.get(&format!("{list}?{query}{cursor}")).await.expect(200);
-        seen.extend(page["items"].as_array().expect("a list").iter().cloned());
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => return seen,
-        }
-    }
-}
-
-/// What the audit log has of somebody, the oldest first: action, object, before and after.
-async fn acts(shop: &Shop, of: &Client) -> Vec<(String, String, Value, Value)> {
-    let rows = "SELECT action, object, coalesce(before, 'null'), coalesce(after, 'null') FROM audit_log WHERE actor = $1 ORDER BY id";
-    let rows = sqlx::query_as(rows).bind(format!("user:{}", of.user)).fetch_all(&shop.pool).await;
-    rows.expect("the audit log can be read")
 }
 
 /// Nobody but an admin is let in, and none that is not there is found; nothing is written.

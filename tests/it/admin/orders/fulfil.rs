@@ -4,8 +4,11 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{acts, fulfil, fulfil_under, is_for_admins_alone, path};
-use crate::harness::{Client, Shop, eventually, payment, text};
+use super::{fulfil, fulfil_under, is_for_admins_alone, path};
+use crate::{
+    admin::acts,
+    harness::{Client, Shop, eventually, payment, text},
+};
 
 /// An order that is paid, whose units have left the stock.
 async fn paid(shop: &Shop) -> (Client, Client, Value) {
@@ -170,7 +173,7 @@ async fn nothing_is_sent_while_its_units_are_still_in_stock() {
 #[tokio::test]
 async fn nothing_is_sent_while_money_goes_back_or_a_dispute_is_open_or_lost() {
     let shop = Shop::start().await;
-    let (admin, _, order) = paid(&shop).await;
+    let (admin, shopper, order) = paid(&shop).await;
     shop.control().put("/settings", &json!({ "refunds": "pending" })).await.expect(200);
     admin.refund(&order, &json!({ "amount": 100 })).await.expect(202);
     let told = fulfil(&admin, &order, &json!({})).await.problem(409, "not_fulfillable");
@@ -180,20 +183,26 @@ async fn nothing_is_sent_while_money_goes_back_or_a_dispute_is_open_or_lost() {
     shop.control().post(&format!("/refunds/{refund}"), &json!({ "status": "succeeded" })).await.expect(200);
     admin.wait_for_refunds(&order, &["succeeded"]).await;
 
-    let path = format!("/charges/{}/dispute", payment(&order, "intent_id"));
-    let opened = shop.control().post(&path, &json!({})).await.expect(200);
-    let disputed = async |status: &str| {
-        eventually("the dispute is known", async || {
-            (admin.inspect(&order).await["disputes"][0]["status"] == status).then_some(())
-        })
-        .await;
-    };
-    disputed("open").await;
-    fulfil(&admin, &order, &json!({})).await.problem(409, "disputed");
-    let dispute = format!("/disputes/{}", text(&opened["id"]));
-    shop.control().post(&dispute, &json!({ "status": "won" })).await.expect(200);
-    disputed("won").await;
+    let other = shop.paid_order(&shopper, &shop.product(500, 5).await, 1).await;
+    shop.settle().await;
+    for (order, outcome) in [(&order, "won"), (&other, "lost")] {
+        let path = format!("/charges/{}/dispute", payment(order, "intent_id"));
+        let opened = shop.control().post(&path, &json!({})).await.expect(200);
+        let disputed = async |status: &str| {
+            eventually("the dispute is known", async || {
+                (admin.inspect(order).await["disputes"][0]["status"] == status).then_some(())
+            })
+            .await;
+        };
+        disputed("open").await;
+        fulfil(&admin, order, &json!({})).await.problem(409, "disputed");
+        let dispute = format!("/disputes/{}", text(&opened["id"]));
+        shop.control().post(&dispute, &json!({ "status": outcome })).await.expect(200);
+        disputed(outcome).await;
+    }
     fulfil(&admin, &order, &json!({})).await.expect(200);
+    fulfil(&admin, &other, &json!({})).await.problem(409, "disputed");
+    assert_eq!(shop.count("SELECT count(*) FROM shipments").await, 1);
     shop.finish().await;
 }
 

@@ -3,13 +3,16 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{fulfil, is_for_admins_alone, pages, path};
-use crate::harness::{Client, Shop, eventually, payment, text};
+use super::{fulfil, is_for_admins_alone, path};
+use crate::{
+    admin::all,
+    harness::{Client, Shop, eventually, payment, text},
+};
 
 /// The timeline once nothing is on its way.
 async fn timeline(shop: &Shop, admin: &Client, order: &Value) -> Vec<Value> {
     shop.settle().await;
-    pages(admin, &path(order, "/timeline"), "limit=100").await
+    all(admin, &path(order, "/timeline"), 100).await
 }
 
 /// Where an entry stands.
@@ -90,11 +93,7 @@ async fn all_that_happened_to_an_order_stands_in_one_list() {
         assert!(!told.contains(secret), "{secret}");
     }
     for limit in [1, 7] {
-        assert_eq!(
-            pages(&admin, &path(&order, "/timeline"), &format!("limit={limit}")).await,
-            entries,
-            "limit={limit}"
-        );
+        assert_eq!(all(&admin, &path(&order, "/timeline"), limit).await, entries, "limit={limit}");
     }
     shop.finish().await;
 }
@@ -156,7 +155,7 @@ async fn a_job_that_was_given_up_says_why() {
     });
     let order = shop.paid_order(&shopper, &shop.product(500, 5).await, 1).await;
     let dead = async || {
-        let entries = pages(&admin, &path(&order, "/timeline"), "limit=100").await;
+        let entries = all(&admin, &path(&order, "/timeline"), 100).await;
         entries.into_iter().find(|entry| entry["kind"] == "email.send" && entry["data"]["state"] == "dead")
     };
     let dead = eventually("the mail's job is dead", dead).await;

@@ -4,8 +4,11 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
-use super::{acts, cancel, is_for_admins_alone, path};
-use crate::harness::{Shop, text};
+use super::{cancel, is_for_admins_alone, path};
+use crate::{
+    admin::acts,
+    harness::{Shop, text},
+};
 
 #[tokio::test]
 async fn an_unpaid_order_is_canceled_its_stock_free_and_its_lines_not_in_the_cart() {
