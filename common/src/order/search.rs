@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{AdminOrderView, Status, admin_view::admin_views};
+use super::{AdminOrderView, OrderRef, Status, admin_view::admin_views};
 use crate::{account::Email, catalog::SearchText, db, id::OrderId, page::Page};
 
 /// Which orders. What isn't said doesn't matter.
@@ -25,12 +25,10 @@ pub struct OrderFilter {
 /// What leads to orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderQuery {
-    /// The number that people call it: `1002` or `#1002`.
-    Number(i64),
+    /// What people call it.
+    Order(OrderRef),
     /// Stripe's id of its payment: `pi_…`
     Intent(String),
-    /// Ours.
-    Id(OrderId),
     /// How its shopper's name or e-mail address begins, in whatever case.
     Beginning(String),
 }
@@ -38,10 +36,8 @@ pub enum OrderQuery {
 impl From<&SearchText> for OrderQuery {
     fn from(text: &SearchText) -> Self {
         let text = text.as_str();
-        if let Ok(number) = text.strip_prefix('#').unwrap_or(text).parse::<u32>() {
-            Self::Number(number.into())
-        } else if let Ok(id) = text.parse() {
-            Self::Id(id)
+        if let Ok(order) = text.parse() {
+            Self::Order(order)
         } else if text.starts_with("pi_") {
             Self::Intent(text.to_owned())
         } else {
@@ -76,16 +72,6 @@ pub async fn search(
     let found = ids(&mut tx, filter, before, rows).await?;
     let orders = admin_views(&mut tx, &found, key).await?;
     Ok(Page::from_rows(orders, limit, |order| order.order.id))
-}
-
-/// The id of the order with this number.
-///
-/// # Errors
-/// The database's.
-pub async fn id_of(pool: &PgPool, number: i64) -> sqlx::Result<Option<OrderId>> {
-    sqlx::query_scalar!(r#"SELECT id AS "id: OrderId" FROM orders WHERE number = $1"#, number)
-        .fetch_optional(pool)
-        .await
 }
 
 /// Shoppers whose orders are looked up by their ids. Where more of them match, orders that match are met soon enough on the way from the
@@ -126,9 +112,14 @@ async fn ids(
     rows: i64,
 ) -> sqlx::Result<Vec<Uuid>> {
     let query = filter.query.as_ref();
-    let number = query.and_then(|query| if let OrderQuery::Number(number) = query { Some(*number) } else { None });
     let intent = query.and_then(|query| if let OrderQuery::Intent(id) = query { Some(id.as_str()) } else { None });
-    let id = query.and_then(|query| if let OrderQuery::Id(id) = query { Some(id.0) } else { None });
+    let id = match query {
+        Some(OrderQuery::Order(order)) => match order.id(&mut *tx).await? {
+            None => return Ok(vec![]),
+            found => found,
+        },
+        _ => None,
+    };
     let shoppers = match query {
         Some(query) => shoppers(tx, query).await?,
         None => Shoppers::default(),
@@ -140,22 +131,20 @@ async fn ids(
            AND ($3::text IS NULL OR o.user_id = (SELECT id FROM users WHERE email = $3::text::citext))
            AND ($4::timestamptz IS NULL OR o.created_at >= $4)
            AND ($5::timestamptz IS NULL OR o.created_at < $5)
-           AND ($6::bigint IS NULL OR o.number = $6)
-           AND ($7::text IS NULL OR o.id = (SELECT order_id FROM payment_intents WHERE stripe_id = $7))
-           AND ($8::uuid IS NULL OR o.id = $8)
-           AND ($9::uuid[] IS NULL OR o.user_id = ANY($9))
-           AND ($10::text IS NULL OR (
-                 SELECT lower(u.email::text) LIKE lower($10) OR lower(coalesce(u.name, '')) LIKE lower($10)
+           AND ($6::text IS NULL OR o.id = (SELECT order_id FROM payment_intents WHERE stripe_id = $6))
+           AND ($7::uuid IS NULL OR o.id = $7)
+           AND ($8::uuid[] IS NULL OR o.user_id = ANY($8))
+           AND ($9::text IS NULL OR (
+                 SELECT lower(u.email::text) LIKE lower($9) OR lower(coalesce(u.name, '')) LIKE lower($9)
                  FROM users u WHERE u.id = o.user_id))
-         ORDER BY o.id DESC LIMIT $11",
+         ORDER BY o.id DESC LIMIT $10",
         before.map(|id| id.0),
         filter.status.map(Status::name),
         filter.email.as_ref().map(Email::as_str),
         filter.from,
         filter.to,
-        number,
         intent,
-        id,
+        id.map(|id| id.0),
         shoppers.few.as_deref(),
         shoppers.pattern,
         rows,
@@ -176,9 +165,9 @@ mod tests {
     #[test]
     fn what_is_typed_is_taken_for_what_it_looks_like() {
         let id = OrderId::new();
-        assert_eq!(query(" 1002 "), OrderQuery::Number(1002));
-        assert_eq!(query("#1002"), OrderQuery::Number(1002));
-        assert_eq!(query(&id.to_string()), OrderQuery::Id(id));
+        assert_eq!(query(" 1002 "), OrderQuery::Order(OrderRef::Number(1002)));
+        assert_eq!(query("#1002"), OrderQuery::Order(OrderRef::Number(1002)));
+        assert_eq!(query(&id.to_string()), OrderQuery::Order(OrderRef::Id(id)));
         assert_eq!(query("pi_3AfoxZ"), OrderQuery::Intent("pi_3AfoxZ".into()));
         for name in ["Ada", "42@example.com", "-1", "99999999999999999999"] {
             assert_eq!(query(name), OrderQuery::Beginning(name.into()));

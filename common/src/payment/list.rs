@@ -1,7 +1,5 @@
 //! The payment log, for people.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -11,32 +9,9 @@ use crate::{
     db,
     id::{OrderId, PaymentLogId},
     money::Money,
+    order::OrderRef,
     page::Page,
 };
-
-/// What people call an order: its id or its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderRef {
-    /// Its id.
-    Id(OrderId),
-    /// Its number.
-    Number(i64),
-}
-
-/// Neither an id nor a number.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an order's id or its number")]
-pub struct NotAnOrder;
-
-impl FromStr for OrderRef {
-    type Err = NotAnOrder;
-
-    fn from_str(raw: &str) -> Result<Self, NotAnOrder> {
-        let is_number = raw.bytes().all(|b| b.is_ascii_digit());
-        let parsed = if is_number { raw.parse().ok().map(Self::Number) } else { raw.parse().ok().map(Self::Id) };
-        parsed.ok_or(NotAnOrder)
-    }
-}
 
 /// Which rows of the log to list.
 #[derive(Clone, Debug, Default)]
@@ -97,14 +72,10 @@ pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<Log
     let mut tx = db::begin_list(pool).await?;
     let order = match wanted.order {
         None => None,
-        Some(OrderRef::Id(id)) => Some(id),
-        Some(OrderRef::Number(number)) => {
-            let id = sqlx::query_scalar!(r#"SELECT id AS "id: OrderId" FROM orders WHERE number = $1"#, number);
-            match id.fetch_optional(&mut *tx).await? {
-                None => return Ok(Page { items: vec![], next_cursor: None }),
-                found => found,
-            }
-        }
+        Some(order) => match order.id(&mut *tx).await? {
+            None => return Ok(Page { items: vec![], next_cursor: None }),
+            found => found,
+        },
     };
     let rows = sqlx::query_as!(
         LoggedPayment,
@@ -128,19 +99,4 @@ pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<Log
     .fetch_all(&mut *tx)
     .await?;
     Ok(Page::from_rows(rows, wanted.limit, |row| row.id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_is_named_by_its_number_or_its_id() {
-        let id = OrderId::new();
-        assert_eq!(id.to_string().parse(), Ok(OrderRef::Id(id)));
-        assert_eq!("1002".parse(), Ok(OrderRef::Number(1002)));
-        for neither in ["", "-1", "+1", "1.0", "abc", "9223372036854775808"] {
-            assert_eq!(neither.parse::<OrderRef>(), Err(NotAnOrder), "{neither}");
-        }
-    }
 }

@@ -2,8 +2,9 @@
 
 use axum::{Json, extract::State};
 use common::{
+    order::OrderRef,
     page::Page,
-    payment::{self, ListPayments, LoggedPayment, OrderRef},
+    payment::{self, ListPayments, LoggedPayment},
 };
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,8 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those about this order: its id, or its number.
-    #[param(pattern = r"^([0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
+    /// Only those about this order: its number (`1002` or `#1002`), or its id.
+    #[param(pattern = r"^(#?[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
     order: Option<String>,
     /// Only those that did this: `create_intent`, `event:payment_intent.succeeded`, …
     #[param(value_type = Option<FilterText>)]
