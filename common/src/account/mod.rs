@@ -31,6 +31,7 @@ pub use password_reset::ResetError;
 pub use register::{NewAccount, RegisterError};
 pub use reset_token::{NotAResetToken, ResetTokens};
 pub use session::{RefreshError, Session};
+pub(crate) use store::beginning_with;
 pub use token::{AccessTokens, Claims, NotAnAccessToken};
 pub use users::{EmailBeginning, ListUsers, NotABeginning, RoleError, list_users, set_role};
 

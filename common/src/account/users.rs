@@ -33,8 +33,13 @@ impl EmailBeginning {
         if fits { Ok(Self(raw.to_lowercase())) } else { Err(NotABeginning) }
     }
 
+    /// Of what the database has put into lower case, as its indexes have it.
+    pub(crate) const fn of_lower_case(text: String) -> Self {
+        Self(text)
+    }
+
     /// What begins so, and what comes behind all that does, in the order of code points; `None` where nothing comes behind it.
-    pub(super) fn range(&self) -> (&str, Option<String>) {
+    pub(crate) fn range(&self) -> (&str, Option<String>) {
         let mut behind: Vec<char> = self.0.chars().collect();
         while let Some(last) = behind.pop() {
             // The next code point; surrogates are none.

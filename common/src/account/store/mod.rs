@@ -158,7 +158,7 @@ pub(super) async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> s
 }
 
 /// Users whose e-mail begins so, at most so many, in no order.
-pub(super) async fn beginning_with(
+pub(crate) async fn beginning_with(
     conn: &mut PgConnection,
     email: &EmailBeginning,
     most: usize,

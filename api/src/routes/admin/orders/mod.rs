@@ -8,7 +8,7 @@ mod refund;
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use common::{
-    account::Email,
+    account::EmailBeginning,
     catalog::SearchText,
     id::OrderId,
     order::{
@@ -49,8 +49,8 @@ struct Filters {
     /// Only orders that stand there.
     #[param(value_type = Option<Status>)]
     status: Option<String>,
-    /// Only those of the account with this address.
-    #[param(value_type = Option<Email>)]
+    /// Only of accounts with an e-mail address that begins so, without regard to case.
+    #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
     /// An order's number or id, Stripe's id of its payment (`pi_…`), or how its shopper's name or e-mail address begins.
     #[param(value_type = Option<SearchText>)]
@@ -68,7 +68,7 @@ impl Filters {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let mut invalid = Invalid::default();
         let status = invalid.optional("/status", self.status.map(|name| name.parse::<Status>()));
-        let email = invalid.optional("/email", given(self.email).as_deref().map(Email::parse));
+        let email = invalid.optional("/email", self.email.as_deref().map(EmailBeginning::parse));
         let text = invalid.optional("/q", self.q.as_deref().map(SearchText::parse));
         let from = invalid.optional("/from", given(self.from).as_deref().map(time));
         let to = invalid.optional("/to", given(self.to).as_deref().map(time));
