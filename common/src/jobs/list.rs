@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    pub(super) fn from_columns(status: &str, went_wrong: bool) -> Self {
+    pub(crate) fn from_columns(status: &str, went_wrong: bool) -> Self {
         match status {
             "Running" => Self::Running,
             "Killed" => Self::Dead,
