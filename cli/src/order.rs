@@ -12,7 +12,7 @@ use common::{
         self, AdminOrderView, OrderRef,
         timeline::{self, Entry},
     },
-    page::decode_cursor,
+    page::{Limit, decode_cursor},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -50,12 +50,12 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
 }
 
 /// Most entries that are read at once.
-const BATCH: usize = 1_000;
+const BATCH: Limit = Limit::new(1_000);
 
 async fn timeline(id: OrderId, pool: &PgPool) -> anyhow::Result<Vec<Entry>> {
     let (mut entries, mut after) = (Vec::new(), None);
     loop {
-        let page = timeline::list(pool, id, after, BATCH).await?.context("the order is gone")?;
+        let page = timeline::page(pool, id, after, BATCH).await?.context("the order is gone")?;
         entries.extend(page.items);
         match page.next_cursor {
             Some(cursor) => after = Some(decode_cursor(&cursor)?),

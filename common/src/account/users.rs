@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError},
     id::UserId,
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// The beginning of an e-mail, in lower case.
@@ -55,7 +55,7 @@ impl EmailBeginning {
 
 /// Which users to list.
 #[derive(Clone, Debug, Default)]
-pub struct ListUsers {
+pub struct Filter {
     /// Those whose e-mail begins so.
     pub email: Option<EmailBeginning>,
     /// Those who may do this.
@@ -63,23 +63,23 @@ pub struct ListUsers {
     /// Those who came before this one.
     pub before: Option<UserId>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
 /// A page of users, the newest first.
 ///
 /// # Errors
 /// The database's.
-pub async fn list_users(pool: &PgPool, wanted: &ListUsers) -> sqlx::Result<Page<User>> {
+pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<User>> {
     /// So many are looked up one by one. Where more begin so, a page of them is found sooner by going through all.
     const FEW: usize = 1000;
     let mut tx = db::begin_list(pool).await?;
-    let few = match &wanted.email {
+    let few = match &filter.email {
         None => None,
         Some(email) => Some(store::beginning_with(&mut tx, email, FEW + 1).await?).filter(|ids| ids.len() <= FEW),
     };
-    let rows = store::list_users(&mut tx, wanted, few.as_deref()).await?;
-    Ok(Page::from_rows(rows, wanted.limit, |user| user.id))
+    let rows = store::list_users(&mut tx, filter, few.as_deref()).await?;
+    Ok(Page::from_rows(rows, filter.limit, |user| user.id))
 }
 
 /// Why a role was not changed. Nothing has changed then.

@@ -35,7 +35,7 @@ macro_rules! page {
         let wanted = $wanted;
         let least = wanted.min_price.map_or(0, |price| price.money().0);
         let most = wanted.max_price.map_or(MAX_CHARGE.0, |price| price.money().0);
-        let rows = i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1);
+        let rows = wanted.limit.one_more();
         match wanted.listing {
             Listing::Active => page!(@ $pool, "status = 'active'", $order, least, most, wanted.in_stock, rows, $value, $id),
             Listing::Archived => page!(@ $pool, "status = 'archived'", $order, least, most, wanted.in_stock, rows, $value, $id),

@@ -39,7 +39,7 @@ pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use reference::{NotAnOrder, OrderRef};
 pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
-pub use search::{OrderFilter, OrderQuery, search};
+pub use search::{Filter, OrderQuery, page};
 pub use shortfall::Shortfall;
 pub use status::{Event, Next, Status, UnknownStatus};
 pub(crate) use store::{commit, lock};

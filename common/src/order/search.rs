@@ -10,12 +10,12 @@ use crate::{
     catalog::SearchText,
     db,
     id::OrderId,
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// Which orders. What isn't said doesn't matter.
 #[derive(Clone, Debug, Default)]
-pub struct OrderFilter {
+pub struct Filter {
     /// Those that stand there.
     pub status: Option<Status>,
     /// Those of accounts whose e-mail begins so.
@@ -26,6 +26,10 @@ pub struct OrderFilter {
     pub from: Option<DateTime<Utc>>,
     /// Those placed before.
     pub to: Option<DateTime<Utc>>,
+    /// Those placed before this one.
+    pub before: Option<OrderId>,
+    /// At most so many.
+    pub limit: Limit,
 }
 
 /// What leads to orders.
@@ -52,22 +56,15 @@ impl From<&SearchText> for OrderQuery {
     }
 }
 
-/// The orders that match, the newest first: `limit` of them, placed before `before`. `key` is the publishable one.
+/// A page of the orders that match, the newest first. `key` is the publishable one.
 ///
 /// # Errors
 /// The database's.
-pub async fn search(
-    pool: &PgPool,
-    filter: &OrderFilter,
-    before: Option<OrderId>,
-    limit: usize,
-    key: &str,
-) -> sqlx::Result<Page<AdminOrderView>> {
+pub async fn page(pool: &PgPool, filter: &Filter, key: &str) -> sqlx::Result<Page<AdminOrderView>> {
     let mut tx = db::begin_list(pool).await?;
-    let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let found = ids(&mut tx, filter, before, rows).await?;
+    let found = ids(&mut tx, filter).await?;
     let orders = admin_views(&mut tx, &found, key).await?;
-    Ok(Page::from_rows(orders, limit, |order| order.order.id))
+    Ok(Page::from_rows(orders, filter.limit, |order| order.order.id))
 }
 
 /// Shoppers whose orders are looked up by their ids. Where more of them match, orders that match are met soon enough on the way from the
@@ -120,12 +117,7 @@ impl Shoppers {
     }
 }
 
-async fn ids(
-    tx: &mut PgConnection,
-    filter: &OrderFilter,
-    before: Option<OrderId>,
-    rows: i64,
-) -> sqlx::Result<Vec<Uuid>> {
+async fn ids(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Uuid>> {
     let query = filter.query.as_ref();
     let intent = query.and_then(|query| if let OrderQuery::Intent(id) = query { Some(id.as_str()) } else { None });
     let id = match query {
@@ -162,7 +154,7 @@ async fn ids(
                    AND (lower(u.email::text) ~>=~ $11 AND ($12::text IS NULL OR lower(u.email::text) ~<~ $12)
                         OR lower(u.name) ~>=~ $11 AND ($12::text IS NULL OR lower(u.name) ~<~ $12))))
          ORDER BY o.id DESC LIMIT $13",
-        before.map(|id| id.0),
+        filter.before.map(|id| id.0),
         filter.status.map(Status::name),
         by_email.few.as_deref(),
         filter.from,
@@ -174,7 +166,7 @@ async fn ids(
         by_email.behind,
         shoppers.from,
         shoppers.behind,
-        rows,
+        filter.limit.one_more(),
     )
     .fetch_all(tx)
     .await

@@ -10,12 +10,12 @@ use crate::{
     id::{OrderId, PaymentLogId},
     money::Money,
     order::OrderRef,
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// Which rows of the log to list.
 #[derive(Clone, Debug, Default)]
-pub struct ListPayments {
+pub struct Filter {
     /// Those of this order.
     pub order: Option<OrderRef>,
     /// Those that did this.
@@ -27,7 +27,7 @@ pub struct ListPayments {
     /// Those that were written before this one.
     pub before: Option<PaymentLogId>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
 /// A call to Stripe, or a payment event that was applied.
@@ -68,9 +68,9 @@ pub struct LoggedPayment {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<LoggedPayment>> {
+pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<LoggedPayment>> {
     let mut tx = db::begin_list(pool).await?;
-    let order = match wanted.order {
+    let order = match filter.order {
         None => None,
         Some(order) => match order.id(&mut *tx).await? {
             None => return Ok(Page { items: vec![], next_cursor: None }),
@@ -90,13 +90,13 @@ pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<Log
              AND ($5::uuid IS NULL OR l.id < $5)
            ORDER BY l.id DESC LIMIT $6"#,
         order.map(|id| id.0),
-        wanted.operation,
-        wanted.outcome,
-        wanted.error_type,
-        wanted.before.map(|id| id.0),
-        i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+        filter.operation,
+        filter.outcome,
+        filter.error_type,
+        filter.before.map(|id| id.0),
+        filter.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(Page::from_rows(rows, wanted.limit, |row| row.id))
+    Ok(Page::from_rows(rows, filter.limit, |row| row.id))
 }

@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use common::{
     order::OrderRef,
     page::Page,
-    payment::{self, ListPayments, LoggedPayment},
+    payment::{self, Filter, LoggedPayment},
 };
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -60,6 +60,6 @@ async fn list(
         return Err(invalid.into());
     };
     let (before, limit) = (paging.before()?, paging.limit);
-    let wanted = ListPayments { order, operation, outcome, error_type, before, limit };
-    Ok(Json(payment::list(&app.pool, &wanted).await?))
+    let filter = Filter { order, operation, outcome, error_type, before, limit };
+    Ok(Json(payment::page(&app.pool, &filter).await?))
 }

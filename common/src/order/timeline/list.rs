@@ -11,7 +11,7 @@ use crate::{
     db,
     id::OrderId,
     jobs::{Queue, State},
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// Who tells of it.
@@ -85,18 +85,18 @@ pub struct Place {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(
+pub async fn page(
     pool: &PgPool,
     order: OrderId,
     after: Option<Place>,
-    limit: usize,
+    limit: Limit,
 ) -> sqlx::Result<Option<Page<Entry>>> {
     let mut tx = db::begin_snapshot(pool).await?;
     let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM orders WHERE id = $1) AS "exists!""#, order.0);
     if !exists.fetch_one(&mut *tx).await? {
         return Ok(None);
     }
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let one_more = limit.one_more();
     let rows = entries(&mut tx, order, after, one_more).await?;
     Ok(Some(Page::from_rows(rows, limit, |entry| Place { time: entry.time, id: entry.id })))
 }

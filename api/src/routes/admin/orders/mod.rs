@@ -12,7 +12,7 @@ use common::{
     catalog::SearchText,
     id::OrderId,
     order::{
-        self, AdminOrderView, OrderFilter, OrderQuery, Status,
+        self, AdminOrderView, Filter, OrderQuery, Status,
         timeline::{self, Entry, Place},
     },
     page::{Page, decode_cursor},
@@ -64,7 +64,7 @@ struct Filters {
 }
 
 impl Filters {
-    fn parse(self) -> Result<OrderFilter, Problem> {
+    fn parse(self, paging: &Paging) -> Result<Filter, Problem> {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let mut invalid = Invalid::default();
         let status = invalid.optional("/status", self.status.map(|name| name.parse::<Status>()));
@@ -74,7 +74,8 @@ impl Filters {
         let to = invalid.optional("/to", given(self.to).as_deref().map(time));
         match (status, email, text, from, to) {
             (Some(status), Some(email), Some(text), Some(from), Some(to)) => {
-                Ok(OrderFilter { status, email, query: text.flatten().as_ref().map(OrderQuery::from), from, to })
+                let query = text.flatten().as_ref().map(OrderQuery::from);
+                Ok(Filter { status, email, query, from, to, before: paging.before()?, limit: paging.limit })
             }
             _ => Err(invalid.into()),
         }
@@ -99,10 +100,9 @@ async fn list(
     paging: Paging,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Page<AdminOrderView>>, Problem> {
-    let filter = filters.parse()?;
-    let before: Option<OrderId> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
+    let filter = filters.parse(&paging)?;
     let key = &app.config.stripe_publishable_key;
-    Ok(Json(order::search(&app.pool, &filter, before, paging.limit, key).await?))
+    Ok(Json(order::page(&app.pool, &filter, key).await?))
 }
 
 /// Any shopper's order
@@ -137,7 +137,7 @@ async fn history(
     paging: Paging,
 ) -> Result<Json<Page<Entry>>, Problem> {
     let after: Option<Place> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
-    timeline::list(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
+    timeline::page(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment is disputed");
