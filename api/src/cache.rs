@@ -172,6 +172,7 @@ impl Answers {
 mod tests {
     use std::future::pending;
 
+    use common::page::Limit;
     use futures::FutureExt as _;
     use tokio::{sync::oneshot, time::advance};
 
@@ -301,7 +302,7 @@ mod tests {
         let answers = Answers::default();
         let large = "x".repeat(100_000);
         for n in 0..300 {
-            let key = Key::List(ListProducts { limit: n, ..ListProducts::default() });
+            let key = Key::List(ListProducts { limit: Limit::new(n), ..ListProducts::default() });
             answers.get(key, async || Ok(rendered(&large))).await.expect("an answer");
         }
         answers.kept.run_pending_tasks();

@@ -1,6 +1,6 @@
 //! `kassa order show`: an order with all that is known of it, from its lines to the last mail.
 
-use std::{fmt::Write as _, str::FromStr};
+use std::fmt::Write as _;
 
 use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
@@ -9,10 +9,10 @@ use common::{
     id::OrderId,
     money::{Currency, Money},
     order::{
-        self, AdminOrderView,
+        self, AdminOrderView, OrderRef,
         timeline::{self, Entry},
     },
-    page::decode_cursor,
+    page::{Limit, decode_cursor},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -29,53 +29,33 @@ pub(crate) enum Command {
     /// Jobs that are done leave the timeline after JOB_RETENTION_DAYS, settled events after WEBHOOK_RETENTION_DAYS.
     Show {
         /// Its number, or its id
-        order: Address,
+        order: OrderRef,
         /// Prints it for machines
         #[arg(long)]
         json: bool,
     },
 }
 
-/// What an order is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Address {
-    Number(i64),
-    Id(OrderId),
-}
-
-impl FromStr for Address {
-    type Err = &'static str;
-
-    fn from_str(raw: &str) -> Result<Self, Self::Err> {
-        let number = raw.strip_prefix('#').unwrap_or(raw).parse::<u32>().map(|number| Self::Number(number.into()));
-        number.or_else(|_| raw.parse().map(Self::Id)).map_err(|_| "must be a number such as 1002, or an order's id")
-    }
-}
-
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     let Command::Show { order, json } = command;
-    let id = match order {
-        Address::Id(id) => id,
-        Address::Number(number) => {
-            let found = order::id_of(pool, number).await.context("the order can't be looked for")?;
-            found.with_context(|| format!("there is no order {number}"))?
-        }
+    let Some(id) = order.id(pool).await.context("the order can't be looked for")? else {
+        bail!("there is no order {order}");
     };
     let Some(view) = order::admin_view(pool, id, "").await.context("the order can't be read")? else {
-        bail!("there is no order {id}");
+        bail!("there is no order {order}");
     };
     let entries = timeline(id, pool).await.context("the timeline can't be read")?;
     if json { output::json(&for_machines(&view, &entries)) } else { output::line(&for_people(&view, &entries)) }
 }
 
 /// Most entries that are read at once.
-const BATCH: usize = 1_000;
+const BATCH: Limit = Limit::new(1_000);
 
 async fn timeline(id: OrderId, pool: &PgPool) -> anyhow::Result<Vec<Entry>> {
     let (mut entries, mut after) = (Vec::new(), None);
     loop {
-        let page = timeline::list(pool, id, after, BATCH).await?.context("the order is gone")?;
+        let page = timeline::page(pool, id, after, BATCH).await?.context("the order is gone")?;
         entries.extend(page.items);
         match page.next_cursor {
             Some(cursor) => after = Some(decode_cursor(&cursor)?),
@@ -186,17 +166,6 @@ fn time(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_order_is_called_by_number_or_id() {
-        let id = OrderId::new();
-        assert_eq!("1002".parse(), Ok(Address::Number(1002)));
-        assert_eq!("#1002".parse(), Ok(Address::Number(1002)));
-        assert_eq!(id.to_string().parse(), Ok(Address::Id(id)));
-        for wrong in ["", "-1", "pi_1", "1.5"] {
-            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn more_is_a_line_of_what_is_known() {

@@ -7,7 +7,10 @@ use clap::{
     Subcommand,
     builder::{PossibleValuesParser, TypedValueParser as _},
 };
-use common::webhook::{self, EventStatus, Filter, Listed, Replay};
+use common::{
+    page::Limit,
+    webhook::{self, EventStatus, Filter, Listed, Replay},
+};
 use serde_json::json;
 use sqlx::PgPool;
 
@@ -31,8 +34,8 @@ pub(crate) enum Command {
         #[arg(long = "type", value_name = "TYPE")]
         kind: Option<String>,
         /// At most as many
-        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
+        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..).map(Limit::new))]
+        limit: Limit,
         /// Prints them for machines
         #[arg(long)]
         json: bool,
@@ -77,8 +80,8 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
             replay(&events, dry_run, pool).await
         }
         Command::Replay { failed: true, dry_run, .. } => {
-            let filter = Filter { status: Some(EventStatus::Failed), limit: i64::MAX, ..Filter::default() };
-            let events = webhook::list(pool, &filter).await.context("the events can't be listed")?;
+            let filter = Filter { status: Some(EventStatus::Failed), limit: Limit::ALL, ..Filter::default() };
+            let events = webhook::page(pool, &filter).await.context("the events can't be listed")?.items;
             if events.is_empty() {
                 return output::line("No event was given up.");
             }
@@ -95,7 +98,8 @@ async fn find(id: &str, pool: &PgPool) -> anyhow::Result<Listed> {
 }
 
 async fn list(filter: &Filter, as_json: bool, pool: &PgPool) -> anyhow::Result<()> {
-    let events = webhook::list(pool, filter).await.context("the events can't be listed")?;
+    let page = webhook::page(pool, filter).await.context("the events can't be listed")?;
+    let events = page.items;
     if as_json {
         return output::json(&json!(events));
     }
@@ -103,8 +107,8 @@ async fn list(filter: &Filter, as_json: bool, pool: &PgPool) -> anyhow::Result<(
         return output::line("No events.");
     }
     output::line(&table(HEADINGS, events.iter().map(cells)))?;
-    if i64::try_from(events.len()).is_ok_and(|shown| shown == filter.limit) {
-        eprintln!("There may be more than these {}: --limit shows more.", filter.limit);
+    if page.next_cursor.is_some() {
+        eprintln!("There are more than these {}: --limit shows more.", filter.limit);
     }
     Ok(())
 }

@@ -1,8 +1,42 @@
 //! Pages of a list: how many rows, from where on, and the opaque cursor that leads to the next page.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
+
+/// How many rows of a list are wanted at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Limit(u32);
+
+impl Limit {
+    /// As many as there are: more than a program can hold.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// So many.
+    pub const fn new(rows: u32) -> Self {
+        Self(rows)
+    }
+
+    /// What the database is asked for: one more row than is wanted tells whether there is another page.
+    pub fn one_more(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+impl Default for Limit {
+    /// What a screen holds.
+    fn default() -> Self {
+        Self(20)
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// A page of a list, as a client gets it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -14,8 +48,9 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
-    /// A page from rows of which one more than `limit` was fetched, if there was one. `cursor` names the place behind a row.
-    pub fn from_rows<P: Serialize>(mut rows: Vec<T>, limit: usize, cursor: impl FnOnce(&T) -> P) -> Self {
+    /// A page from rows of which [one more](Limit::one_more) than wanted was fetched, if there was one. `cursor` names the place behind a row.
+    pub fn from_rows<P: Serialize>(mut rows: Vec<T>, limit: Limit, cursor: impl FnOnce(&T) -> P) -> Self {
+        let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next_cursor = rows.last().filter(|_| more).map(|last| encode_cursor(&cursor(last)));
@@ -54,11 +89,12 @@ mod tests {
 
     #[test]
     fn a_full_page_leads_to_the_next_and_the_last_to_none() {
-        let page = Page::from_rows(vec![1, 2, 3], 2, |row| ("id", *row));
+        let page = Page::from_rows(vec![1, 2, 3], Limit::new(2), |row| ("id", *row));
         assert_eq!(page.items, [1, 2]);
         let place: (String, i32) = decode_cursor(&page.next_cursor.expect("there is more")).expect("our own cursor");
         assert_eq!(place, ("id".into(), 2));
-        assert_eq!(Page::from_rows(vec![1, 2], 2, |row| *row).next_cursor, None);
+        assert_eq!(Page::from_rows(vec![1, 2], Limit::new(2), |row| *row).next_cursor, None);
+        assert_eq!((Limit::new(2).one_more(), Limit::ALL.one_more()), (3, 4_294_967_296));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which page of a list: `limit` and `cursor`.
 
 use axum::extract::FromRequestParts;
-use common::page::{BadCursor, decode_cursor};
+use common::page::{BadCursor, Limit, decode_cursor};
 use http::request::Parts;
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::{
@@ -12,12 +12,11 @@ use utoipa::{
 use super::Query;
 use crate::problem::Problem;
 
-const DEFAULT: usize = 20;
-const MOST: i64 = 100;
+const MOST: u32 = 100;
 
 /// How many rows, and from where on; `cursor` is as the client sent it.
 pub(crate) struct Paging {
-    pub(crate) limit: usize,
+    pub(crate) limit: Limit,
     pub(crate) cursor: Option<String>,
 }
 
@@ -25,11 +24,6 @@ impl Paging {
     /// The id behind which the page starts, in a list that goes by ids.
     pub(crate) fn before<I: DeserializeOwned>(&self) -> Result<Option<I>, BadCursor> {
         self.cursor.as_deref().map(decode_cursor).transpose()
-    }
-
-    /// How many rows, as a database counts.
-    pub(crate) fn rows(&self) -> i64 {
-        i64::try_from(self.limit).unwrap_or(MOST)
     }
 }
 
@@ -55,10 +49,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Paging {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Query(Parameters { limit, cursor }) = Query::from_request_parts(parts, state).await?;
         let limit = match limit {
-            None => DEFAULT,
-            Some(limit) => usize::try_from(limit)
+            None => Limit::default(),
+            Some(limit) => u32::try_from(limit)
                 .ok()
-                .filter(|_| (1..=MOST).contains(&limit))
+                .filter(|limit| (1..=MOST).contains(limit))
+                .map(Limit::new)
                 .ok_or_else(|| Problem::invalid("/limit", "must be from 1 to 100"))?,
         };
         Ok(Self { limit, cursor: cursor.filter(|cursor| !cursor.is_empty()) })

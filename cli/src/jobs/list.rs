@@ -11,7 +11,8 @@ use crate::{
 };
 
 pub(super) async fn run(filter: &Filter, json: bool, pool: &PgPool) -> anyhow::Result<()> {
-    let listed = jobs::list(pool, filter).await.context("the jobs can't be listed")?;
+    let page = jobs::page(pool, filter).await.context("the jobs can't be listed")?;
+    let listed = page.items;
     if json {
         return output::json(&json!(listed));
     }
@@ -19,8 +20,8 @@ pub(super) async fn run(filter: &Filter, json: bool, pool: &PgPool) -> anyhow::R
         return output::line(&nothing(filter));
     }
     output::line(&table(HEADINGS, listed.iter().map(cells)))?;
-    if i64::try_from(listed.len()).is_ok_and(|shown| shown == filter.limit) {
-        eprintln!("There may be more than these {}: --limit shows more.", filter.limit);
+    if page.next_cursor.is_some() {
+        eprintln!("There are more than these {}: --limit shows more.", filter.limit);
     }
     Ok(())
 }
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_nobody_knows_is_told_of() {
-        let filter = |name: &str| Filter { queue: Some(name.to_owned()), limit: 1, ..Filter::default() };
+        let filter = |name: &str| Filter { queue: Some(name.to_owned()), ..Filter::default() };
         assert_eq!(nothing(&filter("email.send")), "No jobs.");
         assert!(nothing(&filter("mail")).contains("email.send"));
     }

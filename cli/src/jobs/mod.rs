@@ -13,6 +13,7 @@ use clap::{
 use common::{
     id::JobId,
     jobs::{self, Filter, Retried, RetryError, State, Which},
+    page::Limit,
     prune,
 };
 use sqlx::PgPool;
@@ -32,8 +33,8 @@ pub(crate) enum Command {
         #[arg(long, value_parser = PossibleValuesParser::new(State::ALL.map(State::as_str)).try_map(|s| s.parse::<State>()))]
         state: Option<State>,
         /// At most as many
-        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..))]
-        limit: i64,
+        #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..).map(Limit::new))]
+        limit: Limit,
         /// Prints them for machines, with everything that is known
         #[arg(long)]
         json: bool,

@@ -14,7 +14,7 @@ mod reset_token;
 mod session;
 mod store;
 mod token;
-mod users;
+pub mod users;
 
 use std::time::Duration;
 
@@ -31,8 +31,9 @@ pub use password_reset::ResetError;
 pub use register::{NewAccount, RegisterError};
 pub use reset_token::{NotAResetToken, ResetTokens};
 pub use session::{RefreshError, Session};
+pub(crate) use store::beginning_with;
 pub use token::{AccessTokens, Claims, NotAnAccessToken};
-pub use users::{EmailBeginning, ListUsers, NotABeginning, RoleError, list_users, set_role};
+pub use users::{EmailBeginning, NotABeginning, RoleError, set_role};
 
 use crate::{clock::Clock, config::Secret, id::UserId};
 

@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Act, Action, Object},
     db::{self, AsDatabaseError},
     id::UserId,
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// The beginning of an e-mail, in lower case.
@@ -33,8 +33,13 @@ impl EmailBeginning {
         if fits { Ok(Self(raw.to_lowercase())) } else { Err(NotABeginning) }
     }
 
+    /// Of what the database has put into lower case, as its indexes have it.
+    pub(crate) const fn of_lower_case(text: String) -> Self {
+        Self(text)
+    }
+
     /// What begins so, and what comes behind all that does, in the order of code points; `None` where nothing comes behind it.
-    pub(super) fn range(&self) -> (&str, Option<String>) {
+    pub(crate) fn range(&self) -> (&str, Option<String>) {
         let mut behind: Vec<char> = self.0.chars().collect();
         while let Some(last) = behind.pop() {
             // The next code point; surrogates are none.
@@ -50,7 +55,7 @@ impl EmailBeginning {
 
 /// Which users to list.
 #[derive(Clone, Debug, Default)]
-pub struct ListUsers {
+pub struct Filter {
     /// Those whose e-mail begins so.
     pub email: Option<EmailBeginning>,
     /// Those who may do this.
@@ -58,23 +63,23 @@ pub struct ListUsers {
     /// Those who came before this one.
     pub before: Option<UserId>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
 /// A page of users, the newest first.
 ///
 /// # Errors
 /// The database's.
-pub async fn list_users(pool: &PgPool, wanted: &ListUsers) -> sqlx::Result<Page<User>> {
+pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<User>> {
     /// So many are looked up one by one. Where more begin so, a page of them is found sooner by going through all.
     const FEW: usize = 1000;
     let mut tx = db::begin_list(pool).await?;
-    let few = match &wanted.email {
+    let few = match &filter.email {
         None => None,
         Some(email) => Some(store::beginning_with(&mut tx, email, FEW + 1).await?).filter(|ids| ids.len() <= FEW),
     };
-    let rows = store::list_users(&mut tx, wanted, few.as_deref()).await?;
-    Ok(Page::from_rows(rows, wanted.limit, |user| user.id))
+    let rows = store::list_users(&mut tx, filter, few.as_deref()).await?;
+    Ok(Page::from_rows(rows, filter.limit, |user| user.id))
 }
 
 /// Why a role was not changed. Nothing has changed then.

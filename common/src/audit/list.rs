@@ -6,7 +6,11 @@ use serde_json::Value;
 use sqlx::PgPool;
 use utoipa::ToSchema;
 
-use crate::{db, id::AuditId, page::Page};
+use crate::{
+    db,
+    id::AuditId,
+    page::{Limit, Page},
+};
 
 /// Which acts to list.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +28,7 @@ pub struct Filter {
     /// What was written down before this one.
     pub before: Option<AuditId>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
 /// An act of an operator's.
@@ -76,7 +80,7 @@ pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<Listed>> 
         filter.since,
         filter.until,
         filter.before.map(|id| id.0),
-        i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_add(1),
+        filter.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -13,7 +13,7 @@ use super::{
     search::{self, Found, Search},
     store,
 };
-use crate::page::{BadCursor, Page, decode_cursor};
+use crate::page::{BadCursor, Limit, Page, decode_cursor};
 
 /// Which products a list shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, ToSchema)]
@@ -62,7 +62,7 @@ pub struct ListProducts {
     /// Only those that can be bought now.
     pub in_stock: bool,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
     /// Behind the page that ended with this cursor.
     pub cursor: Option<String>,
 }
@@ -202,11 +202,11 @@ mod tests {
     #[test]
     fn a_cursor_leads_on_in_the_list_that_gave_it_out_only() {
         let start = || (-1_i64, Uuid::nil());
-        let list = || ListProducts { sort: Sort::Price, limit: 20, ..ListProducts::default() };
+        let list = || ListProducts { sort: Sort::Price, limit: Limit::new(20), ..ListProducts::default() };
         assert_eq!(list().behind(start()).map(|place| place.value), Ok(-1));
         let place = Place { list: list().fingerprint(), value: 5_i64, id: Uuid::max(), loose: None };
         let cursor = Some(encode_cursor(&place));
-        assert_eq!(ListProducts { limit: 7, cursor: cursor.clone(), ..list() }.behind(start()), Ok(place));
+        assert_eq!(ListProducts { limit: Limit::new(7), cursor: cursor.clone(), ..list() }.behind(start()), Ok(place));
         let price = |units| Some(Price::parse(units).expect("a price"));
         let text = SearchText::parse("mug").expect("a text");
         for other in [

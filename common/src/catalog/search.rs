@@ -112,7 +112,7 @@ macro_rules! search {
             wanted.min_price.map_or(0, |price| price.money().0),
             wanted.max_price.map_or(MAX_CHARGE.0, |price| price.money().0),
             wanted.in_stock,
-            i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+            wanted.limit.one_more(),
             $value,
             search.id,
         )

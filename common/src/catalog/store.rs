@@ -35,7 +35,7 @@ macro_rules! page {
         let wanted = $wanted;
         let least = wanted.min_price.map_or(0, |price| price.money().0);
         let most = wanted.max_price.map_or(MAX_CHARGE.0, |price| price.money().0);
-        let rows = i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1);
+        let rows = wanted.limit.one_more();
         // Where nobody asks for prices the statement may not speak of them: what is not known when it is planned is taken for narrow, and
         // the whole catalogue would be found by its prices and sorted, for one page of it.
         let all_prices = wanted.min_price.is_none() && wanted.max_price.is_none();

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     db,
     id::{MovementId, OrderId, OrderItemId, ProductId},
-    page::{BadCursor, Page, decode_cursor},
+    page::{BadCursor, Limit, Page, decode_cursor},
 };
 
 /// Why stock came or went.
@@ -101,7 +101,7 @@ impl Place {
 
 /// What to show of the ledger.
 #[derive(Clone, Debug)]
-pub struct History {
+pub struct Filter {
     /// Whose.
     pub product: ProductId,
     /// As it was then; as it is now where that isn't said.
@@ -111,14 +111,29 @@ pub struct History {
     /// Behind the page that ended here.
     pub before: Option<Place>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
+}
+
+/// The columns of a [`MovementView`] are asked for twice; each query is checked at compile time all the same.
+macro_rules! movements {
+    ($conditions:tt $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            MovementView,
+            r#"SELECT m.id AS "id: MovementId", m.product_id AS "product_id: ProductId", m.delta, m.kind AS "kind: MovementKind",
+                      i.order_id AS "order_id?: OrderId", m.order_item_id AS "order_item_id: OrderItemId", m.actor, m.reason,
+                      m.request_id, m.trace_id, m.created_at
+               FROM stock_movements m LEFT JOIN order_items i ON i.id = m.order_item_id
+               WHERE "# + $conditions
+            $(, $value)*
+        )
+    };
 }
 
 /// The ledger of a product; `None` where there is no such product.
 ///
 /// # Errors
 /// The database's.
-pub async fn ledger(pool: &PgPool, wanted: &History) -> sqlx::Result<Option<Ledger>> {
+pub async fn ledger(pool: &PgPool, wanted: &Filter) -> sqlx::Result<Option<Ledger>> {
     let mut tx = db::begin_list(pool).await?;
     let then = sqlx::query!(
         r#"WITH asked AS (SELECT coalesce($2, now()) AS at)
@@ -131,22 +146,17 @@ pub async fn ledger(pool: &PgPool, wanted: &History) -> sqlx::Result<Option<Ledg
     .fetch_optional(&mut *tx)
     .await?;
     let Some(then) = then else { return Ok(None) };
-    let rows = sqlx::query_as!(
-        MovementView,
-        r#"SELECT m.id AS "id: MovementId", m.product_id AS "product_id: ProductId", m.delta, m.kind AS "kind: MovementKind",
-                  i.order_id AS "order_id?: OrderId", m.order_item_id AS "order_item_id: OrderItemId", m.actor, m.reason,
-                  m.request_id, m.trace_id, m.created_at
-           FROM stock_movements m LEFT JOIN order_items i ON i.id = m.order_item_id
-           WHERE m.product_id = $1 AND m.created_at <= $2
-             AND ($3::text IS NULL OR m.kind = $3)
-             AND ($4::timestamptz IS NULL OR (m.created_at, m.id) < ($4, $5))
-           ORDER BY m.created_at DESC, m.id DESC LIMIT $6"#,
+    let rows = movements!(
+        "m.product_id = $1 AND m.created_at <= $2
+           AND ($3::text IS NULL OR m.kind = $3)
+           AND ($4::timestamptz IS NULL OR (m.created_at, m.id) < ($4, $5))
+         ORDER BY m.created_at DESC, m.id DESC LIMIT $6",
         wanted.product.0,
         then.at,
         wanted.kind.map(MovementKind::name),
         wanted.before.map(|place| place.0),
         wanted.before.map(|place| place.1),
-        i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+        wanted.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -159,14 +169,5 @@ pub async fn ledger(pool: &PgPool, wanted: &History) -> sqlx::Result<Option<Ledg
 /// # Errors
 /// The database's.
 pub async fn movement(conn: &mut PgConnection, id: MovementId) -> sqlx::Result<MovementView> {
-    sqlx::query_as!(
-        MovementView,
-        r#"SELECT m.id AS "id: MovementId", m.product_id AS "product_id: ProductId", m.delta, m.kind AS "kind: MovementKind",
-                  i.order_id AS "order_id?: OrderId", m.order_item_id AS "order_item_id: OrderItemId", m.actor, m.reason,
-                  m.request_id, m.trace_id, m.created_at
-           FROM stock_movements m LEFT JOIN order_items i ON i.id = m.order_item_id WHERE m.id = $1"#,
-        id.0
-    )
-    .fetch_one(conn)
-    .await
+    movements!("m.id = $1", id.0).fetch_one(conn).await
 }

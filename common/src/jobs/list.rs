@@ -8,7 +8,11 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
-use crate::{db, id::JobId, page::Page};
+use crate::{
+    db,
+    id::JobId,
+    page::{Limit, Page},
+};
 
 /// The states of a job, as people are told of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
@@ -53,7 +57,7 @@ impl State {
         }
     }
 
-    pub(super) fn from_columns(status: &str, went_wrong: bool) -> Self {
+    pub(crate) fn from_columns(status: &str, went_wrong: bool) -> Self {
         match status {
             "Running" => Self::Running,
             "Killed" => Self::Dead,
@@ -92,8 +96,8 @@ pub struct Filter {
     pub queue: Option<String>,
     /// Only those that were enqueued before this one.
     pub before: Option<JobId>,
-    /// At most as many.
-    pub limit: i64,
+    /// At most so many.
+    pub limit: Limit,
 }
 
 /// One job in a list.
@@ -129,18 +133,75 @@ pub struct Listed {
     pub last_error: Option<String>,
 }
 
-/// The newest jobs that match. Those that are unfinished, dead and done are looked for apart, each by an index of theirs.
+/// A job's row.
+struct Row {
+    id: JobId,
+    job_type: String,
+    job: Value,
+    status: String,
+    attempts: i32,
+    failures: i32,
+    crashes: i32,
+    run_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    done_at: Option<DateTime<Utc>>,
+    request_id: Option<String>,
+    trace_id: Option<String>,
+    last_error: Option<String>,
+    /// Only of a job that is shown by itself: it is long.
+    errors: Option<Value>,
+}
+
+/// The columns of a [`Row`] are asked for twice; each query is checked at compile time all the same.
+macro_rules! rows {
+    ($errors:tt, $conditions:tt $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Row,
+            r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
+                      request_id, split_part(trace, '-', 2) AS trace_id, last_error, "#
+                + $errors
+                + r#" AS "errors?" FROM jobs WHERE "#
+                + $conditions
+            $(, $value)*
+        )
+    };
+}
+
+impl From<Row> for Listed {
+    fn from(row: Row) -> Self {
+        Self {
+            state: State::from_columns(&row.status, row.failures > 0 || row.crashes > 0),
+            id: row.id,
+            queue: row.job_type,
+            payload: row.job,
+            attempts: row.attempts,
+            failures: row.failures,
+            crashes: row.crashes,
+            run_at: row.run_at,
+            created_at: row.created_at,
+            done_at: row.done_at,
+            request_id: row.request_id,
+            trace_id: row.trace_id,
+            last_error: row.last_error,
+        }
+    }
+}
+
+/// A page of the jobs that match, the newest first. Those that are unfinished, dead and done are looked for apart, each by an index of
+/// theirs.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
+pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<Listed>> {
     let (status, went_wrong) = filter.state.map_or((None, None), |state| {
         let (status, went_wrong) = state.columns();
         (Some(status), went_wrong)
     });
     let mut tx = db::begin_list(pool).await?;
-    let rows = sqlx::query!(
-        r#"WITH wanted AS (
+    let rows = rows!(
+        "NULL::jsonb",
+        "id IN (
+           SELECT id FROM (
              (SELECT id FROM jobs
               WHERE done_at IS NULL AND ($1::text IS NULL OR status = $1)
                 AND ($2::boolean IS NULL OR (failures > 0 OR crashes > 0) = $2)
@@ -156,47 +217,17 @@ pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
               WHERE status = 'Done' AND ($1::text IS NULL OR $1 = 'Done')
                 AND ($3::text IS NULL OR job_type = $3) AND ($4::uuid IS NULL OR id < $4)
               ORDER BY id DESC LIMIT $5)
-           )
-           SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
-                  request_id, split_part(trace, '-', 2) AS trace_id, last_error
-           FROM jobs WHERE id IN (SELECT id FROM wanted ORDER BY id DESC LIMIT $5)
-           ORDER BY id DESC"#,
+           ) wanted ORDER BY id DESC LIMIT $5)
+         ORDER BY id DESC",
         status,
         went_wrong,
         filter.queue.as_deref(),
         filter.before.map(|id| id.0),
-        filter.limit,
+        filter.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Listed {
-            state: State::from_columns(&row.status, row.failures > 0 || row.crashes > 0),
-            id: row.id,
-            queue: row.job_type,
-            payload: row.job,
-            attempts: row.attempts,
-            failures: row.failures,
-            crashes: row.crashes,
-            run_at: row.run_at,
-            created_at: row.created_at,
-            done_at: row.done_at,
-            request_id: row.request_id,
-            trace_id: row.trace_id,
-            last_error: row.last_error,
-        })
-        .collect())
-}
-
-/// A page of the jobs that match, `filter.limit` of them.
-///
-/// # Errors
-/// The database's.
-pub async fn page(pool: &PgPool, filter: Filter) -> sqlx::Result<Page<Listed>> {
-    let limit = usize::try_from(filter.limit).unwrap_or_default();
-    let rows = list(pool, &Filter { limit: filter.limit.saturating_add(1), ..filter }).await?;
-    Ok(Page::from_rows(rows, limit, |job| job.id))
+    Ok(Page::from_rows(rows, filter.limit, |row| row.id).map(Listed::from))
 }
 
 /// An attempt of a job that went wrong.
@@ -227,32 +258,11 @@ pub struct Shown {
 /// # Errors
 /// The database's.
 pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<Shown>> {
-    let row = sqlx::query!(
-        r#"SELECT id AS "id: JobId", job_type, job, status, attempts, failures, crashes, run_at, created_at, done_at,
-                  request_id, split_part(trace, '-', 2) AS trace_id, last_error, errors
-           FROM jobs WHERE id = $1"#,
-        id.0
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| {
-        let job = Listed {
-            state: State::from_columns(&row.status, row.failures > 0 || row.crashes > 0),
-            id: row.id,
-            queue: row.job_type,
-            payload: row.job,
-            attempts: row.attempts,
-            failures: row.failures,
-            crashes: row.crashes,
-            run_at: row.run_at,
-            created_at: row.created_at,
-            done_at: row.done_at,
-            request_id: row.request_id,
-            trace_id: row.trace_id,
-            last_error: row.last_error,
-        };
-        let errors = Vec::<Attempt>::deserialize(row.errors).unwrap_or_default(); // `append_job_error` wrote them
-        Shown { job, errors }
+    let row = rows!("errors", "id = $1", id.0).fetch_optional(conn).await?;
+    Ok(row.map(|mut row| {
+        let errors = row.errors.take().unwrap_or_default();
+        let errors = Vec::<Attempt>::deserialize(errors).unwrap_or_default(); // `append_job_error` wrote them
+        Shown { job: row.into(), errors }
     }))
 }
 

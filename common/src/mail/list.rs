@@ -8,7 +8,11 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{db, id::EmailId, page::Page};
+use crate::{
+    db,
+    id::EmailId,
+    page::{Limit, Page},
+};
 
 /// Where a mail stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
@@ -62,7 +66,7 @@ pub struct Filter {
     /// Those that were written before this one.
     pub before: Option<EmailId>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
 /// A mail of the outbox.
@@ -115,7 +119,7 @@ pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<Listed>> 
         filter.status.map(Status::name),
         filter.kind,
         filter.before.map(|id| id.0),
-        i64::try_from(filter.limit).unwrap_or(i64::MAX).saturating_add(1),
+        filter.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -4,33 +4,41 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{AdminOrderView, Status, admin_view::admin_views};
-use crate::{account::Email, catalog::SearchText, db, id::OrderId, page::Page};
+use super::{AdminOrderView, OrderRef, Status, admin_view::admin_views};
+use crate::{
+    account::{self, EmailBeginning},
+    catalog::SearchText,
+    db,
+    id::OrderId,
+    page::{Limit, Page},
+};
 
 /// Which orders. What isn't said doesn't matter.
 #[derive(Clone, Debug, Default)]
-pub struct OrderFilter {
+pub struct Filter {
     /// Those that stand there.
     pub status: Option<Status>,
-    /// Those of this account, in whatever case.
-    pub email: Option<Email>,
+    /// Those of accounts whose e-mail begins so.
+    pub email: Option<EmailBeginning>,
     /// What somebody has typed.
     pub query: Option<OrderQuery>,
     /// Those placed then, or later.
     pub from: Option<DateTime<Utc>>,
     /// Those placed before.
     pub to: Option<DateTime<Utc>>,
+    /// Those placed before this one.
+    pub before: Option<OrderId>,
+    /// At most so many.
+    pub limit: Limit,
 }
 
 /// What leads to orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderQuery {
-    /// The number that people call it: `1002` or `#1002`.
-    Number(i64),
+    /// What people call it.
+    Order(OrderRef),
     /// Stripe's id of its payment: `pi_…`
     Intent(String),
-    /// Ours.
-    Id(OrderId),
     /// How its shopper's name or e-mail address begins, in whatever case.
     Beginning(String),
 }
@@ -38,10 +46,8 @@ pub enum OrderQuery {
 impl From<&SearchText> for OrderQuery {
     fn from(text: &SearchText) -> Self {
         let text = text.as_str();
-        if let Ok(number) = text.strip_prefix('#').unwrap_or(text).parse::<u32>() {
-            Self::Number(number.into())
-        } else if let Ok(id) = text.parse() {
-            Self::Id(id)
+        if let Ok(order) = text.parse() {
+            Self::Order(order)
         } else if text.starts_with("pi_") {
             Self::Intent(text.to_owned())
         } else {
@@ -50,115 +56,117 @@ impl From<&SearchText> for OrderQuery {
     }
 }
 
-impl OrderQuery {
-    /// For `LIKE`: its special characters stand for themselves.
-    fn pattern(&self) -> Option<String> {
-        let Self::Beginning(text) = self else { return None };
-        Some(text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_") + "%")
-    }
-}
-
-/// The orders that match, the newest first: `limit` of them, placed before `before`. `key` is the publishable one.
+/// A page of the orders that match, the newest first. `key` is the publishable one.
 ///
 /// # Errors
 /// The database's.
-pub async fn search(
-    pool: &PgPool,
-    filter: &OrderFilter,
-    before: Option<OrderId>,
-    limit: usize,
-    key: &str,
-) -> sqlx::Result<Page<AdminOrderView>> {
-    let mut tx = db::begin_snapshot(pool).await?;
-    // Each filter has its index: a plan that has to do for all of them together would use none.
-    sqlx::query!("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)").fetch_one(&mut *tx).await?;
-    let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let found = ids(&mut tx, filter, before, rows).await?;
+pub async fn page(pool: &PgPool, filter: &Filter, key: &str) -> sqlx::Result<Page<AdminOrderView>> {
+    let mut tx = db::begin_list(pool).await?;
+    let found = ids(&mut tx, filter).await?;
     let orders = admin_views(&mut tx, &found, key).await?;
-    Ok(Page::from_rows(orders, limit, |order| order.order.id))
-}
-
-/// The id of the order with this number.
-///
-/// # Errors
-/// The database's.
-pub async fn id_of(pool: &PgPool, number: i64) -> sqlx::Result<Option<OrderId>> {
-    sqlx::query_scalar!(r#"SELECT id AS "id: OrderId" FROM orders WHERE number = $1"#, number)
-        .fetch_optional(pool)
-        .await
+    Ok(Page::from_rows(orders, filter.limit, |order| order.order.id))
 }
 
 /// Shoppers whose orders are looked up by their ids. Where more of them match, orders that match are met soon enough on the way from the
 /// newest to the oldest.
-const FEW: i64 = 1_000;
+const FEW: usize = 1_000;
 
-/// Whose name or address begins so.
+/// Whose address, or name, begins so.
 #[derive(Default)]
 struct Shoppers {
     /// All of them, if they are few.
     few: Option<Vec<Uuid>>,
-    /// Else the pattern, for `LIKE`.
-    pattern: Option<String>,
+    /// Else the beginning, and what comes behind it: see [`EmailBeginning::range`].
+    from: Option<String>,
+    behind: Option<String>,
 }
 
-async fn shoppers(tx: &mut PgConnection, query: &OrderQuery) -> sqlx::Result<Shoppers> {
-    let Some(pattern) = query.pattern() else { return Ok(Shoppers::default()) };
-    let found = sqlx::query_scalar!(
-        r#"SELECT id AS "id!" FROM users WHERE lower(email::text) LIKE lower($1)
-           UNION SELECT id FROM users WHERE lower(name) LIKE lower($1) LIMIT $2"#,
-        pattern,
-        FEW + 1,
-    )
-    .fetch_all(tx)
-    .await?;
-    let are_few = i64::try_from(found.len()).is_ok_and(|found| found <= FEW);
-    Ok(if are_few {
-        Shoppers { few: Some(found), pattern: None }
-    } else {
-        Shoppers { few: None, pattern: Some(pattern) }
-    })
+impl Shoppers {
+    /// Those that were found, at least one more than are few if there are more.
+    fn new(found: Vec<Uuid>, beginning: &EmailBeginning) -> Self {
+        if found.len() <= FEW {
+            return Self { few: Some(found), ..Self::default() };
+        }
+        let (from, behind) = beginning.range();
+        Self { few: None, from: Some(from.to_owned()), behind }
+    }
+
+    async fn by_email(tx: &mut PgConnection, beginning: &EmailBeginning) -> sqlx::Result<Self> {
+        Ok(Self::new(account::beginning_with(tx, beginning, FEW + 1).await?, beginning))
+    }
+
+    /// Names are more than ASCII: the database has its own rules for their lower case.
+    async fn by_email_or_name(tx: &mut PgConnection, text: &str) -> sqlx::Result<Self> {
+        let lower = sqlx::query_scalar!(r#"SELECT lower($1) AS "lower!""#, text).fetch_one(&mut *tx).await?;
+        let beginning = EmailBeginning::of_lower_case(lower);
+        let (from, behind) = beginning.range();
+        // The comparisons of the indexes: by code points, whatever the collation.
+        let found = sqlx::query_scalar!(
+            r#"SELECT id AS "id!" FROM users
+               WHERE lower(email::text) ~>=~ $1 AND ($2::text IS NULL OR lower(email::text) ~<~ $2)
+               UNION
+               SELECT id FROM users WHERE lower(name) ~>=~ $1 AND ($2::text IS NULL OR lower(name) ~<~ $2)
+               LIMIT $3"#,
+            from,
+            behind,
+            i64::try_from(FEW + 1).unwrap_or(i64::MAX),
+        )
+        .fetch_all(tx)
+        .await?;
+        Ok(Self::new(found, &beginning))
+    }
 }
 
-async fn ids(
-    tx: &mut PgConnection,
-    filter: &OrderFilter,
-    before: Option<OrderId>,
-    rows: i64,
-) -> sqlx::Result<Vec<Uuid>> {
+async fn ids(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Uuid>> {
     let query = filter.query.as_ref();
-    let number = query.and_then(|query| if let OrderQuery::Number(number) = query { Some(*number) } else { None });
     let intent = query.and_then(|query| if let OrderQuery::Intent(id) = query { Some(id.as_str()) } else { None });
-    let id = query.and_then(|query| if let OrderQuery::Id(id) = query { Some(id.0) } else { None });
-    let shoppers = match query {
-        Some(query) => shoppers(tx, query).await?,
+    let id = match query {
+        Some(OrderQuery::Order(order)) => match order.id(&mut *tx).await? {
+            None => return Ok(vec![]),
+            found => found,
+        },
+        _ => None,
+    };
+    let by_email = match &filter.email {
+        Some(beginning) => Shoppers::by_email(tx, beginning).await?,
         None => Shoppers::default(),
+    };
+    let shoppers = match query {
+        Some(OrderQuery::Beginning(text)) => Shoppers::by_email_or_name(tx, text).await?,
+        _ => Shoppers::default(),
     };
     sqlx::query_scalar!(
         "SELECT o.id FROM orders o
          WHERE ($1::uuid IS NULL OR o.id < $1)
            AND ($2::text IS NULL OR o.status = $2)
-           AND ($3::text IS NULL OR o.user_id = (SELECT id FROM users WHERE email = $3::text::citext))
+           AND ($3::uuid[] IS NULL OR o.user_id = ANY($3))
            AND ($4::timestamptz IS NULL OR o.created_at >= $4)
            AND ($5::timestamptz IS NULL OR o.created_at < $5)
-           AND ($6::bigint IS NULL OR o.number = $6)
-           AND ($7::text IS NULL OR o.id = (SELECT order_id FROM payment_intents WHERE stripe_id = $7))
-           AND ($8::uuid IS NULL OR o.id = $8)
-           AND ($9::uuid[] IS NULL OR o.user_id = ANY($9))
-           AND ($10::text IS NULL OR (
-                 SELECT lower(u.email::text) LIKE lower($10) OR lower(coalesce(u.name, '')) LIKE lower($10)
-                 FROM users u WHERE u.id = o.user_id))
-         ORDER BY o.id DESC LIMIT $11",
-        before.map(|id| id.0),
+           AND ($6::text IS NULL OR o.id = (SELECT order_id FROM payment_intents WHERE stripe_id = $6))
+           AND ($7::uuid IS NULL OR o.id = $7)
+           AND ($8::uuid[] IS NULL OR o.user_id = ANY($8))
+           AND ($9::text IS NULL OR EXISTS (
+                 SELECT FROM users u
+                 WHERE u.id = o.user_id AND lower(u.email::text) ~>=~ $9 AND ($10::text IS NULL OR lower(u.email::text) ~<~ $10)))
+           AND ($11::text IS NULL OR EXISTS (
+                 SELECT FROM users u
+                 WHERE u.id = o.user_id
+                   AND (lower(u.email::text) ~>=~ $11 AND ($12::text IS NULL OR lower(u.email::text) ~<~ $12)
+                        OR lower(u.name) ~>=~ $11 AND ($12::text IS NULL OR lower(u.name) ~<~ $12))))
+         ORDER BY o.id DESC LIMIT $13",
+        filter.before.map(|id| id.0),
         filter.status.map(Status::name),
-        filter.email.as_ref().map(Email::as_str),
+        by_email.few.as_deref(),
         filter.from,
         filter.to,
-        number,
         intent,
-        id,
+        id.map(|id| id.0),
         shoppers.few.as_deref(),
-        shoppers.pattern,
-        rows,
+        by_email.from,
+        by_email.behind,
+        shoppers.from,
+        shoppers.behind,
+        filter.limit.one_more(),
     )
     .fetch_all(tx)
     .await
@@ -176,13 +184,12 @@ mod tests {
     #[test]
     fn what_is_typed_is_taken_for_what_it_looks_like() {
         let id = OrderId::new();
-        assert_eq!(query(" 1002 "), OrderQuery::Number(1002));
-        assert_eq!(query("#1002"), OrderQuery::Number(1002));
-        assert_eq!(query(&id.to_string()), OrderQuery::Id(id));
+        assert_eq!(query(" 1002 "), OrderQuery::Order(OrderRef::Number(1002)));
+        assert_eq!(query("#1002"), OrderQuery::Order(OrderRef::Number(1002)));
+        assert_eq!(query(&id.to_string()), OrderQuery::Order(OrderRef::Id(id)));
         assert_eq!(query("pi_3AfoxZ"), OrderQuery::Intent("pi_3AfoxZ".into()));
         for name in ["Ada", "42@example.com", "-1", "99999999999999999999"] {
             assert_eq!(query(name), OrderQuery::Beginning(name.into()));
         }
-        assert_eq!(query(r"100%_\").pattern().as_deref(), Some(r"100\%\_\\%"));
     }
 }

@@ -10,7 +10,7 @@ use super::{CancelReason, Status};
 use crate::{
     id::{OrderId, OrderItemId, ProductId, UserId},
     money::Money,
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// An order as the API shows it to its shopper.
@@ -112,10 +112,10 @@ pub async fn list(
     user: UserId,
     status: Option<Status>,
     before: Option<OrderId>,
-    limit: usize,
+    limit: Limit,
     key: &str,
 ) -> sqlx::Result<Page<OrderView>> {
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let one_more = limit.one_more();
     let mut conn = pool.acquire().await?;
     let rows = headers(&mut conn, user, None, status, before, one_more).await?;
     Ok(Page::from_rows(with_items(&mut conn, rows, key).await?, limit, |order| order.id))

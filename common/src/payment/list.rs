@@ -1,7 +1,5 @@
 //! The payment log, for people.
 
-use std::str::FromStr;
-
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgPool;
@@ -11,36 +9,13 @@ use crate::{
     db,
     id::{OrderId, PaymentLogId},
     money::Money,
-    page::Page,
+    order::OrderRef,
+    page::{Limit, Page},
 };
-
-/// What people call an order: its id or its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OrderRef {
-    /// Its id.
-    Id(OrderId),
-    /// Its number.
-    Number(i64),
-}
-
-/// Neither an id nor a number.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an order's id or its number")]
-pub struct NotAnOrder;
-
-impl FromStr for OrderRef {
-    type Err = NotAnOrder;
-
-    fn from_str(raw: &str) -> Result<Self, NotAnOrder> {
-        let is_number = raw.bytes().all(|b| b.is_ascii_digit());
-        let parsed = if is_number { raw.parse().ok().map(Self::Number) } else { raw.parse().ok().map(Self::Id) };
-        parsed.ok_or(NotAnOrder)
-    }
-}
 
 /// Which rows of the log to list.
 #[derive(Clone, Debug, Default)]
-pub struct ListPayments {
+pub struct Filter {
     /// Those of this order.
     pub order: Option<OrderRef>,
     /// Those that did this.
@@ -52,7 +27,7 @@ pub struct ListPayments {
     /// Those that were written before this one.
     pub before: Option<PaymentLogId>,
     /// At most so many.
-    pub limit: usize,
+    pub limit: Limit,
 }
 
 /// A call to Stripe, or a payment event that was applied.
@@ -93,18 +68,14 @@ pub struct LoggedPayment {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<LoggedPayment>> {
+pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<LoggedPayment>> {
     let mut tx = db::begin_list(pool).await?;
-    let order = match wanted.order {
+    let order = match filter.order {
         None => None,
-        Some(OrderRef::Id(id)) => Some(id),
-        Some(OrderRef::Number(number)) => {
-            let id = sqlx::query_scalar!(r#"SELECT id AS "id: OrderId" FROM orders WHERE number = $1"#, number);
-            match id.fetch_optional(&mut *tx).await? {
-                None => return Ok(Page { items: vec![], next_cursor: None }),
-                found => found,
-            }
-        }
+        Some(order) => match order.id(&mut *tx).await? {
+            None => return Ok(Page { items: vec![], next_cursor: None }),
+            found => found,
+        },
     };
     let rows = sqlx::query_as!(
         LoggedPayment,
@@ -119,28 +90,13 @@ pub async fn list(pool: &PgPool, wanted: &ListPayments) -> sqlx::Result<Page<Log
              AND ($5::uuid IS NULL OR l.id < $5)
            ORDER BY l.id DESC LIMIT $6"#,
         order.map(|id| id.0),
-        wanted.operation,
-        wanted.outcome,
-        wanted.error_type,
-        wanted.before.map(|id| id.0),
-        i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+        filter.operation,
+        filter.outcome,
+        filter.error_type,
+        filter.before.map(|id| id.0),
+        filter.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(Page::from_rows(rows, wanted.limit, |row| row.id))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_order_is_named_by_its_number_or_its_id() {
-        let id = OrderId::new();
-        assert_eq!(id.to_string().parse(), Ok(OrderRef::Id(id)));
-        assert_eq!("1002".parse(), Ok(OrderRef::Number(1002)));
-        for neither in ["", "-1", "+1", "1.0", "abc", "9223372036854775808"] {
-            assert_eq!(neither.parse::<OrderRef>(), Err(NotAnOrder), "{neither}");
-        }
-    }
+    Ok(Page::from_rows(rows, filter.limit, |row| row.id))
 }

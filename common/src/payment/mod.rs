@@ -18,7 +18,7 @@ pub use intents::{
     raise_generation,
 };
 pub(crate) use intents::{Stored, StoredIntent, intent_of, open_intents, store};
-pub use list::{ListPayments, LoggedPayment, NotAnOrder, OrderRef, list};
+pub use list::{Filter, LoggedPayment, page};
 pub use log::{LogEntry, log};
 pub use refunds::{
     KnownRefund, RefundOrigin, RefundReport, RefundStatus, RefundToMake, known_refund, raise_refund_generation,

@@ -13,7 +13,7 @@ use crate::{
     db,
     id::{DifferenceId, JobId, OrderId, ReconciliationId},
     jobs::{self, Reconcile},
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// A comparison of our books with Stripe's.
@@ -40,7 +40,7 @@ pub struct Run {
 ///
 /// # Errors
 /// The database's.
-pub async fn runs(pool: &PgPool, before: Option<ReconciliationId>, limit: usize) -> sqlx::Result<Page<Run>> {
+pub async fn runs(pool: &PgPool, before: Option<ReconciliationId>, limit: Limit) -> sqlx::Result<Page<Run>> {
     let rows = sqlx::query_as!(
         Run,
         r#"SELECT r.id AS "id: ReconciliationId", r.since, r.started_at, r.finished_at, r.checked, d.found AS "differences!",
@@ -50,7 +50,7 @@ pub async fn runs(pool: &PgPool, before: Option<ReconciliationId>, limit: usize)
                          FROM reconciliation_differences WHERE run_id = r.id) d
            ORDER BY r.id DESC"#,
         before.map(|id| id.0),
-        i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+        limit.one_more(),
     )
     .fetch_all(pool)
     .await?;
@@ -101,7 +101,7 @@ pub async fn differences(
     pool: &PgPool,
     run: ReconciliationId,
     before: Option<DifferenceId>,
-    limit: usize,
+    limit: Limit,
 ) -> sqlx::Result<Option<Page<ListedDifference>>> {
     let mut tx = db::begin_list(pool).await?;
     let is_there =
@@ -120,7 +120,7 @@ pub async fn differences(
            ORDER BY id DESC LIMIT $3"#,
         run.0,
         before.map(|id| id.0),
-        i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1),
+        limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;

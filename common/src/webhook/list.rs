@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::{
     db,
     id::{OrderId, WebhookLogId},
-    page::Page,
+    page::{Limit, Page},
 };
 
 /// Where an event of the inbox stands.
@@ -75,8 +75,8 @@ pub struct Filter {
     pub kind: Option<String>,
     /// Only those that came before this one.
     pub before: Option<WebhookLogId>,
-    /// At most as many.
-    pub limit: i64,
+    /// At most so many.
+    pub limit: Limit,
 }
 
 /// One event of the inbox.
@@ -110,37 +110,36 @@ pub struct Listed {
     pub processed_at: Option<DateTime<Utc>>,
 }
 
-/// The newest events that match.
+/// The columns of a [`Listed`] are asked for twice; each query is checked at compile time all the same.
+macro_rules! events {
+    ($conditions:tt $(, $value:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Listed,
+            r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
+                      error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
+               FROM webhook_logs WHERE "# + $conditions
+            $(, $value)*
+        )
+    };
+}
+
+/// A page of the events that match, the newest first.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(pool: &PgPool, filter: &Filter) -> sqlx::Result<Vec<Listed>> {
+pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<Listed>> {
     let mut tx = db::begin_list(pool).await?;
-    sqlx::query_as!(
-        Listed,
-        r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
-                  error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
-           FROM webhook_logs
-           WHERE ($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR type = $2)
-             AND ($3::uuid IS NULL OR id < $3)
-           ORDER BY id DESC LIMIT $4"#,
+    let rows = events!(
+        "($1::text IS NULL OR status = $1) AND ($2::text IS NULL OR type = $2) AND ($3::uuid IS NULL OR id < $3)
+         ORDER BY id DESC LIMIT $4",
         filter.status.map(EventStatus::name),
         filter.kind,
         filter.before.map(|id| id.0),
-        filter.limit,
+        filter.limit.one_more(),
     )
     .fetch_all(&mut *tx)
-    .await
-}
-
-/// A page of the events that match, `filter.limit` of them.
-///
-/// # Errors
-/// The database's.
-pub async fn page(pool: &PgPool, filter: Filter) -> sqlx::Result<Page<Listed>> {
-    let limit = usize::try_from(filter.limit).unwrap_or_default();
-    let rows = list(pool, &Filter { limit: filter.limit.saturating_add(1), ..filter }).await?;
-    Ok(Page::from_rows(rows, limit, |event| event.id))
+    .await?;
+    Ok(Page::from_rows(rows, filter.limit, |event| event.id))
 }
 
 /// One event, by Stripe's id (`evt_…`) or by ours.
@@ -151,16 +150,8 @@ pub async fn find(pool: &PgPool, id: &str) -> sqlx::Result<Option<Listed>> {
     if id.contains('\0') {
         return Ok(None); // no id has one, and Postgres would refuse it
     }
-    sqlx::query_as!(
-        Listed,
-        r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
-                  error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
-           FROM webhook_logs WHERE stripe_event_id = $1 OR id = $2"#,
-        id,
-        id.parse::<WebhookLogId>().ok().map(|id| id.0),
-    )
-    .fetch_optional(pool)
-    .await
+    let ours = id.parse::<WebhookLogId>().ok().map(|id| id.0);
+    events!("stripe_event_id = $1 OR id = $2", id, ours).fetch_optional(pool).await
 }
 
 /// One event with what Stripe sent.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use common::{
     cause::{self, Cause},
     jobs::{self, Filter, State},
+    page::Limit,
     traceparent::Traceparent,
 };
 
@@ -103,14 +104,15 @@ async fn jobs_are_listed_and_counted_by_state() {
     for (state, job) in
         [(State::Pending, pending), (State::Retrying, retrying), (State::Dead, dead), (State::Done, done)]
     {
-        let filter = Filter { state: Some(state), queue: Some("test.probe".into()), limit: 10, ..Filter::default() };
-        let listed = jobs::list(&lab.pool, &filter).await.expect("they can be listed");
+        let filter =
+            Filter { state: Some(state), queue: Some("test.probe".into()), limit: Limit::new(10), ..Filter::default() };
+        let listed = jobs::page(&lab.pool, &filter).await.expect("they can be listed").items;
         assert_eq!(listed.iter().map(|listed| (listed.id, listed.state)).collect::<Vec<_>>(), [(job, state)]);
     }
-    let all = Filter { limit: 3, ..Filter::default() };
-    assert_eq!(jobs::list(&lab.pool, &all).await.expect("they can be listed").len(), 3);
-    let elsewhere = Filter { queue: Some("email.send".into()), limit: 3, ..Filter::default() };
-    assert!(jobs::list(&lab.pool, &elsewhere).await.expect("they can be listed").is_empty());
+    let all = Filter { limit: Limit::new(3), ..Filter::default() };
+    assert_eq!(jobs::page(&lab.pool, &all).await.expect("they can be listed").items.len(), 3);
+    let elsewhere = Filter { queue: Some("email.send".into()), limit: Limit::new(3), ..Filter::default() };
+    assert!(jobs::page(&lab.pool, &elsewhere).await.expect("they can be listed").items.is_empty());
 
     let tallies = jobs::tally(&mut conn).await.expect("they can be counted");
     let counts: Vec<_> = tallies.iter().map(|tally| (tally.state, tally.count, tally.oldest_due > 0.0)).collect();

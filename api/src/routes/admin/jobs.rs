@@ -52,8 +52,8 @@ async fn list(
     let state = invalid.optional("/state", filters.state.map(|state| state.parse::<JobState>()));
     let queue = invalid.field("/queue", text(filters.queue));
     let (Some(state), Some(queue)) = (state, queue) else { return Err(invalid.into()) };
-    let filter = Filter { state, queue, before: paging.before()?, limit: paging.rows() };
-    Ok(Json(jobs::page(&app.pool, filter).await?))
+    let filter = Filter { state, queue, before: paging.before()?, limit: paging.limit };
+    Ok(Json(jobs::page(&app.pool, &filter).await?))
 }
 
 async fn find(app: &AppState, id: JobId) -> Result<Json<Shown>, Problem> {

@@ -2,8 +2,9 @@
 
 use axum::{Json, extract::State};
 use common::{
+    order::OrderRef,
     page::Page,
-    payment::{self, ListPayments, LoggedPayment, OrderRef},
+    payment::{self, Filter, LoggedPayment},
 };
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,8 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those about this order: its id, or its number.
-    #[param(pattern = r"^([0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
+    /// Only those about this order: its number (`1002` or `#1002`), or its id.
+    #[param(pattern = r"^(#?[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
     order: Option<String>,
     /// Only those that did this: `create_intent`, `event:payment_intent.succeeded`, …
     #[param(value_type = Option<FilterText>)]
@@ -59,6 +60,6 @@ async fn list(
         return Err(invalid.into());
     };
     let (before, limit) = (paging.before()?, paging.limit);
-    let wanted = ListPayments { order, operation, outcome, error_type, before, limit };
-    Ok(Json(payment::list(&app.pool, &wanted).await?))
+    let filter = Filter { order, operation, outcome, error_type, before, limit };
+    Ok(Json(payment::page(&app.pool, &filter).await?))
 }

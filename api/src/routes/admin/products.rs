@@ -7,7 +7,7 @@ use axum::{
 };
 use common::{
     id::ProductId,
-    inventory::{self, AdjustError, Adjustment, Delta, History, Ledger, MovementKind, MovementView, Place, Reason},
+    inventory::{self, AdjustError, Adjustment, Delta, Filter, Ledger, MovementKind, MovementView, Place, Reason},
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ async fn ledger(
 ) -> Result<Json<Ledger>, Problem> {
     let as_of = time(filters.as_of.as_deref()).map_err(|why| Problem::invalid("/as_of", why))?;
     let before = paging.cursor.as_deref().map(Place::parse).transpose()?;
-    let wanted = History { product, as_of, kind: filters.kind, before, limit: paging.limit };
+    let wanted = Filter { product, as_of, kind: filters.kind, before, limit: paging.limit };
     inventory::ledger(&app.pool, &wanted).await?.map(Json).ok_or_else(Problem::not_found)
 }
 

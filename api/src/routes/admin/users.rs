@@ -2,7 +2,10 @@
 
 use axum::{Json, extract::State};
 use common::{
-    account::{self, EmailBeginning, ListUsers, Role, RoleError, User},
+    account::{
+        self, EmailBeginning, Role, RoleError, User,
+        users::{self, Filter},
+    },
     id::UserId,
     page::Page,
 };
@@ -47,8 +50,8 @@ async fn list(
 ) -> Result<Json<Page<User>>, Problem> {
     let email = filters.email.as_deref().map(EmailBeginning::parse).transpose();
     let email = email.map_err(|why| Problem::invalid("/email", why))?;
-    let wanted = ListUsers { email, role: filters.role, before: paging.before()?, limit: paging.limit };
-    Ok(Json(account::list_users(&app.pool, &wanted).await?))
+    let filter = Filter { email, role: filters.role, before: paging.before()?, limit: paging.limit };
+    Ok(Json(users::page(&app.pool, &filter).await?))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -51,8 +51,8 @@ async fn list(
     let status = invalid.optional("/status", filters.status.map(|status| status.parse::<EventStatus>()));
     let kind = invalid.field("/type", text(filters.kind));
     let (Some(status), Some(kind)) = (status, kind) else { return Err(invalid.into()) };
-    let filter = Filter { status, kind, before: paging.before()?, limit: paging.rows() };
-    Ok(Json(webhook::page(&app.pool, filter).await?))
+    let filter = Filter { status, kind, before: paging.before()?, limit: paging.limit };
+    Ok(Json(webhook::page(&app.pool, &filter).await?))
 }
 
 /// An event of Stripe's, with what Stripe sent

@@ -6,7 +6,7 @@ pub(super) mod refresh_tokens;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Email, EmailBeginning, ListUsers, PersonName, Role, User};
+use super::{Email, EmailBeginning, PersonName, Role, User, users::Filter};
 use crate::id::UserId;
 
 /// A user with what logs in.
@@ -158,7 +158,7 @@ pub(super) async fn set_role(tx: &mut PgConnection, id: UserId, role: Role) -> s
 }
 
 /// Users whose e-mail begins so, at most so many, in no order.
-pub(super) async fn beginning_with(
+pub(crate) async fn beginning_with(
     conn: &mut PgConnection,
     email: &EmailBeginning,
     most: usize,
@@ -178,10 +178,10 @@ pub(super) async fn beginning_with(
 /// Users, the newest first, one more than is wanted. Those whose e-mail begins as is wanted are `few`, unless they are many.
 pub(super) async fn list_users(
     conn: &mut PgConnection,
-    wanted: &ListUsers,
+    filter: &Filter,
     few: Option<&[Uuid]>,
 ) -> sqlx::Result<Vec<User>> {
-    let email = wanted.email.as_ref().filter(|_| few.is_none());
+    let email = filter.email.as_ref().filter(|_| few.is_none());
     let (from, behind) = email.map(EmailBeginning::range).unzip();
     sqlx::query_as!(
         User,
@@ -196,9 +196,9 @@ pub(super) async fn list_users(
         few,
         from,
         behind.flatten(),
-        wanted.role.map(Role::name),
-        wanted.before.map(|id| id.0),
-        i64::try_from(wanted.limit).unwrap_or(i64::MAX).saturating_add(1),
+        filter.role.map(Role::name),
+        filter.before.map(|id| id.0),
+        filter.limit.one_more(),
     )
     .fetch_all(conn)
     .await

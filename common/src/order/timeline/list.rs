@@ -2,12 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{db, id::OrderId, page::Page};
+use crate::{
+    db,
+    id::OrderId,
+    jobs::{Queue, State},
+    page::{Limit, Page},
+};
 
 /// Who tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
@@ -80,25 +85,26 @@ pub struct Place {
 ///
 /// # Errors
 /// The database's.
-pub async fn list(
+pub async fn page(
     pool: &PgPool,
     order: OrderId,
     after: Option<Place>,
-    limit: usize,
+    limit: Limit,
 ) -> sqlx::Result<Option<Page<Entry>>> {
     let mut tx = db::begin_snapshot(pool).await?;
     let exists = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM orders WHERE id = $1) AS "exists!""#, order.0);
     if !exists.fetch_one(&mut *tx).await? {
         return Ok(None);
     }
-    let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let one_more = limit.one_more();
     let rows = entries(&mut tx, order, after, one_more).await?;
     Ok(Some(Page::from_rows(rows, limit, |entry| Place { time: entry.time, id: entry.id })))
 }
 
-/// A job's trace is kept as `00-TRACE-SPAN-FLAGS`.
+/// A job's trace is kept as `00-TRACE-SPAN-FLAGS`. Jobs that live are looked for in each queue by its name, as their index has them.
 async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, rows: i64) -> sqlx::Result<Vec<Entry>> {
-    sqlx::query_as!(
+    let queues = Queue::ALL.map(Queue::name);
+    let mut entries = sqlx::query_as!(
         Entry,
         r#"WITH its AS (
              SELECT $1::uuid AS id
@@ -115,17 +121,14 @@ async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, ro
              UNION ALL
              SELECT j.* FROM jobs j
              WHERE j.done_at IS NULL AND j.dedupe_key IN (SELECT key FROM keys)
-               AND j.job_type IN ('payment.create_intent', 'payment.cancel_intent', 'payment.refund', 'webhook.process',
-                                  'inventory.decrement', 'order.expire', 'email.send')
+               AND j.job_type = ANY($5)
            ), entries AS (
              SELECT id, created_at AS time, 'order' AS source, kind, actor, request_id, trace_id, data
              FROM order_events WHERE order_id = $1
              UNION ALL
              SELECT id, created_at, 'job', job_type, 'system', request_id, split_part(trace, '-', 2),
                     jsonb_build_object(
-                      'state', CASE WHEN status = 'Killed' THEN 'dead'
-                                    WHEN status = 'Pending' AND (failures > 0 OR crashes > 0) THEN 'retrying'
-                                    ELSE lower(status) END,
+                      'status', status,
                       'attempts', attempts, 'failures', failures, 'crashes', crashes, 'last_error', last_error, 'run_at', run_at,
                       'done_at', done_at, 'about', job)
              FROM tasks
@@ -165,7 +168,48 @@ async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, ro
         after.map(|place| place.time),
         after.map(|place| place.id),
         rows,
+        &queues as &[&str],
     )
     .fetch_all(tx)
-    .await
+    .await?;
+    entries.iter_mut().for_each(tell_state);
+    Ok(entries)
+}
+
+/// A job's columns, as people are told of them.
+fn tell_state(entry: &mut Entry) {
+    let (Source::Job, Some(data)) = (entry.source, entry.data.as_object_mut()) else { return };
+    let went_wrong = ["failures", "crashes"].iter().any(|count| data[*count].as_i64().is_some_and(|count| count > 0));
+    if let Some(Value::String(status)) = data.remove("status") {
+        data.insert("state".to_owned(), json!(State::from_columns(&status, went_wrong)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_tells_its_state_and_others_their_status() {
+        let told = |source, data| {
+            let (id, time) = (Uuid::now_v7(), Utc::now());
+            let (kind, actor) = (String::new(), String::new());
+            let mut entry = Entry { id, time, source, kind, actor, request_id: None, trace_id: None, data };
+            tell_state(&mut entry);
+            entry.data
+        };
+        for (status, failures, crashes, state) in [
+            ("Pending", 0, 0, "pending"),
+            ("Pending", 1, 0, "retrying"),
+            ("Pending", 0, 1, "retrying"),
+            ("Running", 1, 1, "running"),
+            ("Killed", 1, 0, "dead"),
+            ("Done", 1, 0, "done"),
+        ] {
+            let data = json!({ "status": status, "failures": failures, "crashes": crashes });
+            assert_eq!(told(Source::Job, data), json!({ "state": state, "failures": failures, "crashes": crashes }));
+        }
+        let mail = json!({ "status": "sent" });
+        assert_eq!(told(Source::Mail, mail.clone()), mail);
+    }
 }

@@ -1,5 +1,6 @@
 //! What happened to an order, in one list: by HTTP, and by `kassa order show`.
 
+use common::jobs::Queue;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -96,6 +97,27 @@ async fn all_that_happened_to_an_order_stands_in_one_list() {
         assert_eq!(all(&admin, &path(&order, "/timeline"), limit).await, entries, "limit={limit}");
     }
     shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_live_job_is_told_of_whichever_queue_it_is_in() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let order = shop.order(&shopper, &shop.product(500, 5).await, 1).await;
+    shop.settle().await;
+    let queues: Vec<&str> =
+        Queue::ALL.iter().map(|queue| queue.name()).filter(|name| *name != "order.expire").collect();
+    let insert = sqlx::query(
+        "INSERT INTO jobs (id, job_type, job, dedupe_key, status, run_at, due_at)
+         SELECT gen_random_uuid(), name, '{}', $2, 'Pending', now() + interval '1 day', now() + interval '1 day' FROM unnest($1::text[]) name",
+    );
+    insert.bind(&queues).bind(text(&order["id"])).execute(&shop.pool).await.expect("they are enqueued");
+    let entries = pages(&admin, &path(&order, "/timeline"), "limit=100").await;
+    for queue in queues {
+        let is_told = |entry: &Value| entry["kind"] == queue && entry["data"]["state"] == "pending";
+        assert!(entries.iter().any(is_told), "{queue}: {entries:#?}");
+    }
+    shop.leave(); // these jobs are about nothing
 }
 
 #[tokio::test]

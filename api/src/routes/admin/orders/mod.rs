@@ -8,11 +8,11 @@ mod refund;
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use common::{
-    account::Email,
+    account::EmailBeginning,
     catalog::SearchText,
     id::OrderId,
     order::{
-        self, AdminOrderView, OrderFilter, OrderQuery, Status,
+        self, AdminOrderView, Filter, OrderQuery, Status,
         timeline::{self, Entry, Place},
     },
     page::{Page, decode_cursor},
@@ -49,8 +49,8 @@ struct Filters {
     /// Only orders that stand there.
     #[param(value_type = Option<Status>)]
     status: Option<String>,
-    /// Only those of the account with this address.
-    #[param(value_type = Option<Email>)]
+    /// Only of accounts with an e-mail address that begins so, without regard to case.
+    #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
     /// An order's number or id, Stripe's id of its payment (`pi_…`), or how its shopper's name or e-mail address begins.
     #[param(value_type = Option<SearchText>)]
@@ -64,17 +64,18 @@ struct Filters {
 }
 
 impl Filters {
-    fn parse(self) -> Result<OrderFilter, Problem> {
+    fn parse(self, paging: &Paging) -> Result<Filter, Problem> {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let mut invalid = Invalid::default();
         let status = invalid.optional("/status", self.status.map(|name| name.parse::<Status>()));
-        let email = invalid.optional("/email", given(self.email).as_deref().map(Email::parse));
+        let email = invalid.optional("/email", self.email.as_deref().map(EmailBeginning::parse));
         let text = invalid.optional("/q", self.q.as_deref().map(SearchText::parse));
         let from = invalid.optional("/from", given(self.from).as_deref().map(time));
         let to = invalid.optional("/to", given(self.to).as_deref().map(time));
         match (status, email, text, from, to) {
             (Some(status), Some(email), Some(text), Some(from), Some(to)) => {
-                Ok(OrderFilter { status, email, query: text.flatten().as_ref().map(OrderQuery::from), from, to })
+                let query = text.flatten().as_ref().map(OrderQuery::from);
+                Ok(Filter { status, email, query, from, to, before: paging.before()?, limit: paging.limit })
             }
             _ => Err(invalid.into()),
         }
@@ -99,10 +100,9 @@ async fn list(
     paging: Paging,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Page<AdminOrderView>>, Problem> {
-    let filter = filters.parse()?;
-    let before: Option<OrderId> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
+    let filter = filters.parse(&paging)?;
     let key = &app.config.stripe_publishable_key;
-    Ok(Json(order::search(&app.pool, &filter, before, paging.limit, key).await?))
+    Ok(Json(order::page(&app.pool, &filter, key).await?))
 }
 
 /// Any shopper's order
@@ -137,7 +137,7 @@ async fn history(
     paging: Paging,
 ) -> Result<Json<Page<Entry>>, Problem> {
     let after: Option<Place> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
-    timeline::list(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
+    timeline::page(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment is disputed");
