@@ -34,7 +34,7 @@ impl EmailBeginning {
     }
 
     /// What begins so, and what comes behind all that does, in the order of code points; `None` where nothing comes behind it.
-    pub(super) fn range(&self) -> (&str, Option<String>) {
+    pub(crate) fn range(&self) -> (&str, Option<String>) {
         let mut behind: Vec<char> = self.0.chars().collect();
         while let Some(last) = behind.pop() {
             // The next code point; surrogates are none.

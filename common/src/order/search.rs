@@ -5,21 +5,21 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{AdminOrderView, Status, admin_view::admin_views};
-use crate::{account::Email, catalog::SearchText, db, id::OrderId, page::Page};
+use crate::{account::EmailBeginning, catalog::SearchText, db, id::OrderId, page::Page};
 
 /// Which orders. What isn't said doesn't matter.
 #[derive(Clone, Debug, Default)]
 pub struct OrderFilter {
     /// Those that stand there.
     pub status: Option<Status>,
-    /// Those of this account, in whatever case.
-    pub email: Option<Email>,
+    /// Those of accounts whose e-mail begins so.
+    pub email: Option<EmailBeginning>,
     /// What somebody has typed.
     pub query: Option<OrderQuery>,
     /// Those placed then, or later.
-    pub from: Option<DateTime<Utc>>,
+    pub since: Option<DateTime<Utc>>,
     /// Those placed before.
-    pub to: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What leads to orders.
@@ -133,11 +133,14 @@ async fn ids(
         Some(query) => shoppers(tx, query).await?,
         None => Shoppers::default(),
     };
+    let (email, behind) = filter.email.as_ref().map(EmailBeginning::range).unzip();
     sqlx::query_scalar!(
         "SELECT o.id FROM orders o
          WHERE ($1::uuid IS NULL OR o.id < $1)
            AND ($2::text IS NULL OR o.status = $2)
-           AND ($3::text IS NULL OR o.user_id = (SELECT id FROM users WHERE email = $3::text::citext))
+           AND ($3::text IS NULL OR o.user_id IN (
+                 SELECT id FROM users
+                 WHERE lower(email::text) ~>=~ $3 AND ($12::text IS NULL OR lower(email::text) ~<~ $12)))
            AND ($4::timestamptz IS NULL OR o.created_at >= $4)
            AND ($5::timestamptz IS NULL OR o.created_at < $5)
            AND ($6::bigint IS NULL OR o.number = $6)
@@ -150,15 +153,16 @@ async fn ids(
          ORDER BY o.id DESC LIMIT $11",
         before.map(|id| id.0),
         filter.status.map(Status::name),
-        filter.email.as_ref().map(Email::as_str),
-        filter.from,
-        filter.to,
+        email,
+        filter.since,
+        filter.until,
         number,
         intent,
         id,
         shoppers.few.as_deref(),
         shoppers.pattern,
         rows,
+        behind.flatten(),
     )
     .fetch_all(tx)
     .await

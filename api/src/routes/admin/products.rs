@@ -35,7 +35,8 @@ struct Filters {
     #[param(value_type = Option<DateTime<Utc>>)]
     as_of: Option<String>,
     /// Only movements of this kind. The stock is the sum of all kinds.
-    kind: Option<MovementKind>,
+    #[param(value_type = Option<MovementKind>)]
+    kind: Option<String>,
 }
 
 /// What came and went of a product's stock
@@ -54,9 +55,12 @@ async fn ledger(
     paging: Paging,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Ledger>, Problem> {
-    let as_of = time(filters.as_of.as_deref()).map_err(|why| Problem::invalid("/as_of", why))?;
+    let mut invalid = Invalid::default();
+    let as_of = invalid.field("/as_of", time(filters.as_of.as_deref()));
+    let kind = invalid.optional("/kind", filters.kind.map(|kind| kind.parse::<MovementKind>()));
+    let (Some(as_of), Some(kind)) = (as_of, kind) else { return Err(invalid.into()) };
     let before = paging.cursor.as_deref().map(Place::parse).transpose()?;
-    let wanted = History { product, as_of, kind: filters.kind, before, limit: paging.limit };
+    let wanted = History { product, as_of, kind, before, limit: paging.limit };
     inventory::ledger(&app.pool, &wanted).await?.map(Json).ok_or_else(Problem::not_found)
 }
 

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     extract::{Admin, Body, Paging, PathId, Query},
     openapi::{Problems, tells},
-    problem::{Kind, Problem, kinds},
+    problem::{Invalid, Kind, Problem, kinds},
     state::AppState,
 };
 
@@ -28,8 +28,9 @@ struct Filters {
     /// Only those whose e-mail begins so, without regard to case.
     #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
-    /// Only those who may do this.
-    role: Option<Role>,
+    /// Only with this role.
+    #[param(value_type = Option<Role>)]
+    role: Option<String>,
 }
 
 /// Users, the newest first
@@ -45,9 +46,11 @@ async fn list(
     paging: Paging,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Page<User>>, Problem> {
-    let email = filters.email.as_deref().map(EmailBeginning::parse).transpose();
-    let email = email.map_err(|why| Problem::invalid("/email", why))?;
-    let wanted = ListUsers { email, role: filters.role, before: paging.before()?, limit: paging.limit };
+    let mut invalid = Invalid::default();
+    let email = invalid.optional("/email", filters.email.as_deref().map(EmailBeginning::parse));
+    let role = invalid.optional("/role", filters.role.map(|role| role.parse::<Role>()));
+    let (Some(email), Some(role)) = (email, role) else { return Err(invalid.into()) };
+    let wanted = ListUsers { email, role, before: paging.before()?, limit: paging.limit };
     Ok(Json(account::list_users(&app.pool, &wanted).await?))
 }
 

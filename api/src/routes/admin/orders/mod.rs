@@ -6,9 +6,8 @@ mod fulfil;
 mod refund;
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
 use common::{
-    account::Email,
+    account::EmailBeginning,
     catalog::SearchText,
     id::OrderId,
     order::{
@@ -21,6 +20,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::time;
 use crate::{
     extract::{Admin, Paging, PathId, Query},
     problem::{Invalid, Kind, Problem},
@@ -46,44 +46,38 @@ async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Probl
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only orders that stand there.
+    /// Only with this status.
     #[param(value_type = Option<Status>)]
     status: Option<String>,
-    /// Only those of the account with this address.
-    #[param(value_type = Option<Email>)]
+    /// Only those of accounts whose e-mail begins so, without regard to case.
+    #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
     /// An order's number or id, Stripe's id of its payment (`pi_…`), or how its shopper's name or e-mail address begins.
     #[param(value_type = Option<SearchText>)]
     q: Option<String>,
     /// Only those placed then, or later.
     #[param(value_type = Option<DateTime<Utc>>)]
-    from: Option<String>,
+    since: Option<String>,
     /// Only those placed before.
     #[param(value_type = Option<DateTime<Utc>>)]
-    to: Option<String>,
+    until: Option<String>,
 }
 
 impl Filters {
     fn parse(self) -> Result<OrderFilter, Problem> {
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let mut invalid = Invalid::default();
         let status = invalid.optional("/status", self.status.map(|name| name.parse::<Status>()));
-        let email = invalid.optional("/email", given(self.email).as_deref().map(Email::parse));
+        let email = invalid.optional("/email", self.email.as_deref().map(EmailBeginning::parse));
         let text = invalid.optional("/q", self.q.as_deref().map(SearchText::parse));
-        let from = invalid.optional("/from", given(self.from).as_deref().map(time));
-        let to = invalid.optional("/to", given(self.to).as_deref().map(time));
-        match (status, email, text, from, to) {
-            (Some(status), Some(email), Some(text), Some(from), Some(to)) => {
-                Ok(OrderFilter { status, email, query: text.flatten().as_ref().map(OrderQuery::from), from, to })
+        let since = invalid.field("/since", time(self.since.as_deref()));
+        let until = invalid.field("/until", time(self.until.as_deref()));
+        match (status, email, text, since, until) {
+            (Some(status), Some(email), Some(text), Some(since), Some(until)) => {
+                Ok(OrderFilter { status, email, query: text.flatten().as_ref().map(OrderQuery::from), since, until })
             }
             _ => Err(invalid.into()),
         }
     }
-}
-
-fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    time.map_err(|_| "must be a time such as 2026-11-23T18:42:44Z (RFC 3339; `+` is `%2B` in a URL)")
 }
 
 /// All shoppers' orders, the newest first
