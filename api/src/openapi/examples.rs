@@ -102,7 +102,7 @@ fn named(schema: &str) -> Option<Value> {
         }
         "Fulfilment" => json!({ "carrier": "DHL", "tracking_number": "JD014600003828" }),
         "TimelineEntry" => json!({
-            "id": "01a209b7-d001-7000-8000-0000000000ff", "time": TIME, "source": "payment", "kind": "create_intent",
+            "id": "01a209b7-d001-7000-8000-0000000000ff", "created_at": TIME, "source": "payment", "kind": "create_intent",
             "actor": "system", "request_id": "0c0a7f2e-9b1d-4f0c-8a51-0e6f2d9b7c11",
             "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
             "data": { "outcome": "requires_payment_method", "stripe_object_id": "pi_3AfoxZ", "amount": 2500 },
@@ -131,7 +131,7 @@ fn named(schema: &str) -> Option<Value> {
         "RoleChange" => json!({ "role": "admin" }),
         "StripeEvent" => json!({
             "id": "01a209b7-d002-7000-8000-0000000000f2", "stripe_event_id": "evt_3AfoxZ", "type": "payment_intent.succeeded",
-            "livemode": true, "status": "failed", "attempts": 31, "error": "the database refused, or did not answer", "order_id": null,
+            "livemode": true, "status": "failed", "attempts": 31, "last_error": "the database refused, or did not answer", "order_id": null,
             "created_at": TIME, "processed_at": null,
         }),
         "StripeEventWithPayload" => {
@@ -155,7 +155,7 @@ fn named(schema: &str) -> Option<Value> {
         "JobsToRetry" => json!({ "queue": "email.send", "error_contains": "451" }),
         "JobsRetried" => json!({
             "items": [{ "id": "01a209b7-d003-7000-8000-0000000000f3", "queue": "email.send", "outcome": "enqueued" }], "retried": 1,
-            "left": 0, "next_cursor": null,
+            "remaining": 0, "next_cursor": null,
         }),
         "PaymentLogEntry" => json!({
             "id": "01a209b7-d005-7000-8000-0000000000f5", "order_id": ORDER, "order_number": 1002, "operation": "create_intent",
@@ -165,15 +165,15 @@ fn named(schema: &str) -> Option<Value> {
         "Mail" => json!({
             "id": "01a209b7-d004-7000-8000-0000000000f4", "kind": "order_confirmed", "object_id": ORDER, "to": "ada@example.com",
             "subject": "Kassa: your order 1002 is confirmed", "status": "sent",
-            "message_id": "<01a209b7-d004-7000-8000-0000000000f4@example.com>", "attempts": 1, "error": null, "sent_at": TIME,
+            "message_id": "<01a209b7-d004-7000-8000-0000000000f4@example.com>", "attempts": 1, "last_error": null, "sent_at": TIME,
             "created_at": TIME,
         }),
         "ReconciliationRun" => json!({
             "id": "01a209b7-d006-7000-8000-0000000000f6", "since": TIME, "started_at": TIME, "finished_at": TIME, "checked": 412,
-            "differences": 1, "left": 0,
+            "differences": 1, "unresolved": 0,
         }),
         "ReconciliationDifference" => json!({
-            "id": "01a209b7-d007-7000-8000-0000000000f7", "kind": "intent", "stripe_id": "pi_3AfoxZ", "order_id": ORDER,
+            "id": "01a209b7-d007-7000-8000-0000000000f7", "kind": "intent", "stripe_object_id": "pi_3AfoxZ", "order_id": ORDER,
             "ours": "requires_payment_method", "theirs": "succeeded, received 2500", "outcome": "healed", "detail": null,
             "created_at": TIME,
         }),

@@ -135,14 +135,14 @@ struct JobsRetried {
     /// How many of them are run again.
     retried: usize,
     /// How many more match that were not looked at.
-    left: i64,
-    /// Where to go on; `null` where nothing is left.
+    remaining: i64,
+    /// Where to go on; `null` where none remains.
     next_cursor: Option<String>,
 }
 
 /// Run dead jobs again
 ///
-/// All that match, the oldest hundred of them. Where more are left the answer says how many, and how to go on. A job stays dead where
+/// All that match, the oldest hundred of them. Where more remain the answer says how many, and how to go on. A job stays dead where
 /// what it is about needs it no more, or another job about the same lives.
 #[utoipa::path(
     post, path = "/admin/jobs/retry", operation_id = "retry_jobs", tag = "administration",
@@ -166,5 +166,5 @@ async fn retry_some(
     let batch = jobs::retry_some(&app.pool, Actor::User(admin.id), &which, BATCH).await?;
     let next_cursor = batch.last.map(|last| encode_cursor(&last));
     let retried = batch.jobs.iter().filter(|job| job.outcome == Retried::Enqueued).count();
-    Ok((StatusCode::ACCEPTED, Json(JobsRetried { items: batch.jobs, retried, left: batch.left, next_cursor })))
+    Ok((StatusCode::ACCEPTED, Json(JobsRetried { items: batch.jobs, retried, remaining: batch.remaining, next_cursor })))
 }

@@ -55,6 +55,10 @@ async fn list(
     Ok(Json(webhook::page(&app.pool, filter).await?))
 }
 
+async fn find(app: &AppState, id: &str) -> Result<Json<Shown>, Problem> {
+    webhook::show(&app.pool, id).await?.map(Json).ok_or_else(Problem::not_found)
+}
+
 /// An event of Stripe's, with what Stripe sent
 ///
 /// Secrets in it are withheld.
@@ -65,7 +69,7 @@ async fn list(
     security(("bearer" = ["admin"]))
 )]
 async fn view(State(app): State<AppState>, _: Admin, PathId(id): PathId<String>) -> Result<Json<Shown>, Problem> {
-    webhook::show(&app.pool, &id).await?.map(Json).ok_or_else(Problem::not_found)
+    find(&app, &id).await
 }
 
 /// Have an event looked at again
@@ -75,7 +79,7 @@ async fn view(State(app): State<AppState>, _: Admin, PathId(id): PathId<String>)
     post, path = "/admin/webhooks/{id}/replay", operation_id = "replay_webhook", tag = "administration",
     params(("id" = String, Path, description = "Our id of the event, or Stripe's (`evt_…`).")),
     request_body = Option<NoMembers>,
-    responses((status = 202, description = "The event.", body = Listed), Problems<ReplayError>),
+    responses((status = 202, description = "The event.", body = Shown), Problems<ReplayError>),
     security(("bearer" = ["admin"]))
 )]
 async fn replay(
@@ -83,10 +87,10 @@ async fn replay(
     Admin(admin): Admin,
     PathId(id): PathId<String>,
     _: OptionalBody<NoMembers>,
-) -> Result<(StatusCode, Json<Listed>), Problem> {
-    let find = async || webhook::find(&app.pool, &id).await?.ok_or_else(Problem::not_found);
-    match webhook::replay(&app.pool, Actor::User(admin.id), find().await?.id).await? {
-        Replay::Enqueued => Ok((StatusCode::ACCEPTED, Json(find().await?))),
+) -> Result<(StatusCode, Json<Shown>), Problem> {
+    let event = webhook::find(&app.pool, &id).await?.ok_or_else(Problem::not_found)?;
+    match webhook::replay(&app.pool, Actor::User(admin.id), event.id).await? {
+        Replay::Enqueued => Ok((StatusCode::ACCEPTED, find(&app, &id).await?)),
         Replay::AppliedAlready => Err(Problem::new(ALREADY_APPLIED, "What it said counts already.")),
         Replay::UnderWay => Err(Problem::new(UNDER_WAY, "See in a moment what became of it.")),
     }

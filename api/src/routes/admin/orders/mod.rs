@@ -1,4 +1,6 @@
 //! `/admin/orders`: any shopper's orders: what is known of them, and what an operator does about them.
+//!
+//! The id of an operation has `any` in it where shoppers have the same for their own orders.
 
 mod accept;
 mod cancel;
