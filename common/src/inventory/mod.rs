@@ -10,7 +10,7 @@ mod low_stock;
 mod reserve;
 mod restock;
 
-pub use adjust::{AdjustError, Adjusted, Adjustment, Delta, NotADelta, NotAReason, Reason, adjust};
+pub use adjust::{AdjustError, Adjusted, Adjustment, Delta, NotADelta, adjust};
 pub use decrement::decrement;
 pub(crate) use decrement::sell_held;
 pub use history::{History, Ledger, MovementKind, MovementView, Place, UnknownKind, ledger, movement};

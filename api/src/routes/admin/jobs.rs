@@ -166,5 +166,8 @@ async fn retry_some(
     let batch = jobs::retry_some(&app.pool, Actor::User(admin.id), &which, BATCH).await?;
     let next_cursor = batch.last.map(|last| encode_cursor(&last));
     let retried = batch.jobs.iter().filter(|job| job.outcome == Retried::Enqueued).count();
-    Ok((StatusCode::ACCEPTED, Json(JobsRetried { items: batch.jobs, retried, remaining: batch.remaining, next_cursor })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(JobsRetried { items: batch.jobs, retried, remaining: batch.remaining, next_cursor }),
+    ))
 }

@@ -48,5 +48,8 @@ fn text(value: Option<String>) -> Result<Option<String>, &'static str> {
 /// A time of a filter.
 fn time(value: Option<&str>) -> Result<Option<DateTime<Utc>>, &'static str> {
     let parse = |text| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    value.map(parse).transpose().map_err(|_| "must be a time such as 2026-11-23T18:42:44Z (RFC 3339; `+` is `%2B` in a URL)")
+    value
+        .map(parse)
+        .transpose()
+        .map_err(|_| "must be a time such as 2026-11-23T18:42:44Z (RFC 3339; `+` is `%2B` in a URL)")
 }

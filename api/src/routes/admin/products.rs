@@ -6,8 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
+    catalog::Stock,
     id::ProductId,
-    inventory::{self, AdjustError, Adjustment, Delta, History, Ledger, MovementKind, MovementView, Place, Reason},
+    inventory::{self, AdjustError, Adjustment, Delta, History, Ledger, MovementKind, MovementView, Place},
+    reason::Reason,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -134,7 +136,7 @@ impl From<AdjustError> for Problem {
             }
             AdjustError::TooMany { stock } => Self::invalid(
                 "/delta",
-                format!("there are {stock} units already, and there can't be more than 1000000000"),
+                format!("there are {stock} units already, and there can't be more than {}", Stock::MAX),
             ),
             AdjustError::Key(error) => error.into(),
             AdjustError::Database(error) => error.into(),

@@ -141,3 +141,12 @@ const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment 
 fn disputed() -> Problem {
     Problem::new(DISPUTED, "Stripe refuses refunds while a dispute is open, or once it is lost. Answer it there first.")
 }
+
+/// A problem of this kind, where money of the order may be on its way back.
+fn refund_under_way(kind: Kind) -> Problem {
+    Problem::new(
+        kind,
+        "Its money is on its way back, or may be: wait until the refund has failed or succeeded. One whose `outcome_unknown` is true \
+         waits for its job to be run again.",
+    )
+}
