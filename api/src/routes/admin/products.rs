@@ -33,17 +33,17 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// The ledger, and the stock, as they were then; as they are now where it is left out.
+    /// The ledger and the stock as of this time; as they are now where it is left out.
     #[param(value_type = Option<DateTime<Utc>>)]
     as_of: Option<String>,
-    /// Only movements of this kind. The stock is the sum of all kinds.
+    /// Only of this kind. The stock is the sum of all kinds.
     #[param(value_type = Option<MovementKind>)]
     kind: Option<String>,
 }
 
-/// What came and went of a product's stock
+/// Show the stock ledger of a product
 ///
-/// The newest first, with the stock that it adds up to: as it is, or as it was at some time.
+/// What came and went, the newest first, with the stock that it adds up to: as it is, or as it was at some time.
 #[utoipa::path(
     get, path = "/admin/products/{id}/ledger", operation_id = "get_ledger", tag = "administration",
     params(("id" = ProductId, Path, description = "Of a product."), Filters, Paging),
@@ -89,7 +89,7 @@ struct StockAdjustment {
     available: i64,
 }
 
-/// Correct a product's stock
+/// Adjust a product's stock
 ///
 /// By so many units, however many there are: nobody has to know that to book a delivery or a loss. It is in the ledger as an
 /// adjustment.

@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those whose e-mail begins so, without regard to case.
+    /// Only with an e-mail address that begins so, without regard to case.
     #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
     /// Only with this role.
@@ -33,7 +33,7 @@ struct Filters {
     role: Option<String>,
 }
 
-/// Users, the newest first
+/// List users, the newest first
 #[utoipa::path(
     get, path = "/admin/users", operation_id = "list_users", tag = "administration",
     params(Filters, Paging),
@@ -60,7 +60,7 @@ struct RoleChange {
     role: Role,
 }
 
-/// Say what a user may do
+/// Set a user's role
 ///
 /// It holds from the user's next request on.
 #[utoipa::path(

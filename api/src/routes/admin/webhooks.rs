@@ -25,16 +25,16 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those that stand there.
+    /// Only with this status.
     #[param(value_type = Option<EventStatus>)]
     status: Option<String>,
-    /// Only those of this type, such as `payment_intent.succeeded`.
+    /// Only of this type, such as `payment_intent.succeeded`.
     #[serde(rename = "type")]
     #[param(value_type = Option<FilterText>)]
     kind: Option<String>,
 }
 
-/// Events of Stripe's, the newest first
+/// List webhook events, the newest first
 #[utoipa::path(
     get, path = "/admin/webhooks", operation_id = "list_webhooks", tag = "administration",
     params(Filters, Paging),
@@ -59,7 +59,7 @@ async fn find(app: &AppState, id: &str) -> Result<Json<Shown>, Problem> {
     webhook::show(&app.pool, id).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// An event of Stripe's, with what Stripe sent
+/// Show a webhook event with its payload
 ///
 /// Secrets in it are withheld.
 #[utoipa::path(
@@ -72,9 +72,9 @@ async fn view(State(app): State<AppState>, _: Admin, PathId(id): PathId<String>)
     find(&app, &id).await
 }
 
-/// Have an event looked at again
+/// Replay a webhook event
 ///
-/// As if it had just come. One that was applied is left alone: what it said counts.
+/// It is looked at again as if it had just come. One that was applied is left alone: what it said counts.
 #[utoipa::path(
     post, path = "/admin/webhooks/{id}/replay", operation_id = "replay_webhook", tag = "administration",
     params(("id" = String, Path, description = "Our id of the event, or Stripe's (`evt_…`).")),

@@ -20,9 +20,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(accept))
 }
 
-/// Take the money of an order in review as it is
+/// Accept an order in review
 ///
-/// The order is paid then, its stock reserved again.
+/// Its money is taken as it is: the order is paid then, its stock reserved again.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/accept", operation_id = "accept_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of an order in `payment_review`.")),

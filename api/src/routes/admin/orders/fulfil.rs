@@ -49,9 +49,10 @@ impl Fulfilment {
     }
 }
 
-/// Tell that the goods of a paid order were sent
+/// Fulfil a paid order
 ///
-/// The order is fulfilled then, and its shopper gets a mail; once: without a key, a repeat is told that the order is `fulfilled`.
+/// Its goods were sent: it is fulfilled then, and its shopper gets a mail; once: without a key, a repeat is told that the order is
+/// `fulfilled`.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/fulfill", operation_id = "fulfill_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of an order that is `paid`."), IdempotencyKey),

@@ -51,16 +51,16 @@ struct Filters {
     /// Only with this status.
     #[param(value_type = Option<Status>)]
     status: Option<String>,
-    /// Only those of accounts whose e-mail begins so, without regard to case.
+    /// Only of accounts with an e-mail address that begins so, without regard to case.
     #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
     /// An order's number or id, Stripe's id of its payment (`pi_…`), or how its shopper's name or e-mail address begins.
     #[param(value_type = Option<SearchText>)]
     q: Option<String>,
-    /// Only those placed then, or later.
+    /// Only placed from this time on.
     #[param(value_type = Option<DateTime<Utc>>)]
     since: Option<String>,
-    /// Only those placed before.
+    /// Only placed before this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     until: Option<String>,
 }
@@ -82,7 +82,7 @@ impl Filters {
     }
 }
 
-/// All shoppers' orders, the newest first
+/// List all shoppers' orders, the newest first
 #[utoipa::path(
     get, path = "/admin/orders", operation_id = "list_any_orders", tag = "administration",
     params(Filters, Paging),
@@ -101,7 +101,7 @@ async fn list(
     Ok(Json(order::search(&app.pool, &filter, before, paging.limit, key).await?))
 }
 
-/// Any shopper's order
+/// Show any shopper's order
 #[utoipa::path(
     get, path = "/admin/orders/{id}", operation_id = "get_any_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of any order.")),
@@ -116,10 +116,10 @@ async fn view(
     find(&app, id).await
 }
 
-/// What happened to an order, the oldest first
+/// Show the timeline of an order, the oldest first
 ///
-/// Its requests, jobs, calls to Stripe, events, stock, mails and what operators did. Jobs that are done leave the list after
-/// `JOB_RETENTION_DAYS`, settled events after `WEBHOOK_RETENTION_DAYS`.
+/// What happened to it: its requests, jobs, calls to Stripe, events, stock, mails and what operators did. Jobs that are done leave the
+/// list after `JOB_RETENTION_DAYS`, settled events after `WEBHOOK_RETENTION_DAYS`.
 #[utoipa::path(
     get, path = "/admin/orders/{id}/timeline", operation_id = "get_timeline", tag = "administration",
     params(("id" = OrderId, Path, description = "Of any order."), Paging),

@@ -87,9 +87,9 @@ impl RefundRequest {
     }
 }
 
-/// Give money back
+/// Refund an order
 ///
-/// The refund is booked, and made at Stripe soon.
+/// In whole or in part. The refund is booked, and made at Stripe soon.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/refund", operation_id = "refund_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of any order."), RequiredIdempotencyKey),
