@@ -135,7 +135,7 @@ const HEADINGS: [&str; 7] = ["TIME (UTC)", "TOLD BY", "WHAT", "WHO", "REQUEST", 
 
 fn cells(entry: &Entry) -> [String; HEADINGS.len()] {
     [
-        entry.time.format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
+        entry.created_at.format("%Y-%m-%d %H:%M:%S%.3f").to_string(),
         entry.source.name().to_owned(),
         short(&entry.kind),
         short(&entry.actor),

@@ -65,7 +65,7 @@ pub(crate) async fn run(
         output::json(&json!({
             "checked": report.checked,
             "differences": report.differences,
-            "left": report.left(),
+            "unresolved": report.left(),
         }))?;
     } else {
         if !report.differences.is_empty() {
@@ -82,7 +82,7 @@ const HEADINGS: [&str; 6] = ["WHAT", "ID", "OURS", "STRIPE'S", "ORDER", "NOW"];
 fn cells(difference: &Difference) -> [String; HEADINGS.len()] {
     [
         difference.kind.name().to_owned(),
-        short(&difference.stripe_id),
+        short(&difference.stripe_object_id),
         short(&difference.ours),
         short(&difference.theirs),
         difference.order_id.map(|id| id.to_string()).unwrap_or_default(),

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     /// An event is received (about to be applied), processed, ignored (not for this shop), parked (what it is about isn't known yet: it
     /// is looked at again) or failed (given up, and kept).
     List {
-        /// Only those that stand there
+        /// Only with this status
         #[arg(long, value_parser = PossibleValuesParser::new(EventStatus::ALL.map(EventStatus::name)).try_map(|s| s.parse::<EventStatus>()))]
         status: Option<EventStatus>,
         /// Only those of this type, such as payment_intent.succeeded

@@ -29,6 +29,7 @@ pub mod page;
 pub mod payment;
 pub mod program;
 pub mod prune;
+pub mod reason;
 pub mod reconciliation;
 pub mod standing;
 pub mod telemetry;

@@ -91,6 +91,7 @@ async fn a_refund_is_refused_with_what_is_wrong_about_it() {
         (json!({ "amount": 0 }), "/amount"),
         (json!({ "amount": -5 }), "/amount"),
         (json!({ "reason": "x".repeat(501) }), "/reason"),
+        (json!({ "reason": " \n" }), "/reason"),
         (json!({ "restock": [{ "order_item_id": item, "quantity": 0 }] }), "/restock/0/quantity"),
         (
             json!({ "restock": [{ "order_item_id": item, "quantity": 1 }, { "order_item_id": item, "quantity": 1 }] }),

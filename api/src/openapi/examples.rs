@@ -6,6 +6,8 @@ const PRODUCT: &str = "01a209b7-b35c-7d10-8f3a-5e9c1b7d2a44";
 const ORDER: &str = "01a209b7-b6ef-7c1e-9a55-2d0f6b1c3e77";
 const LINE: &str = "01a209b7-b6ef-7c1e-9a55-2d1077aa90b2";
 const ADMIN: &str = "user:01a209b7-a001-7000-8000-0000000000ad";
+const REQUEST: &str = "0c0a7f2e-9b1d-4f0c-8a51-0e6f2d9b7c11";
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const TIME: &str = "2026-11-23T18:42:44.586565Z";
 const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMWEyMDliNyJ9.c2lnbmF0dXJl";
 const REFRESH_TOKEN: &str = "mYbS3cretRefreshTokenOf43CharactersInBase64u";
@@ -102,9 +104,9 @@ fn named(schema: &str) -> Option<Value> {
         }
         "Fulfilment" => json!({ "carrier": "DHL", "tracking_number": "JD014600003828" }),
         "TimelineEntry" => json!({
-            "id": "01a209b7-d001-7000-8000-0000000000ff", "time": TIME, "source": "payment", "kind": "create_intent",
-            "actor": "system", "request_id": "0c0a7f2e-9b1d-4f0c-8a51-0e6f2d9b7c11",
-            "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+            "id": "01a209b7-d001-7000-8000-0000000000ff", "created_at": TIME, "source": "payment", "kind": "create_intent",
+            "actor": "system", "request_id": REQUEST,
+            "trace_id": TRACE,
             "data": { "outcome": "requires_payment_method", "stripe_object_id": "pi_3AfoxZ", "amount": 2500 },
         }),
         "RefundRequest" => json!({
@@ -113,7 +115,8 @@ fn named(schema: &str) -> Option<Value> {
         "StockChange" => json!({ "delta": -2, "reason": "Two were broken on the shelf." }),
         "StockMovement" => json!({
             "id": "01a209b7-d001-7000-8000-0000000000f1", "product_id": PRODUCT, "delta": -2, "kind": "adjustment", "order_id": null,
-            "order_item_id": null, "actor": ADMIN, "reason": "Two were broken on the shelf.", "created_at": TIME,
+            "order_item_id": null, "actor": ADMIN, "reason": "Two were broken on the shelf.",
+            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME,
         }),
         "StockAdjustment" => {
             let mut adjustment = named("StockMovement")?;
@@ -131,8 +134,8 @@ fn named(schema: &str) -> Option<Value> {
         "RoleChange" => json!({ "role": "admin" }),
         "StripeEvent" => json!({
             "id": "01a209b7-d002-7000-8000-0000000000f2", "stripe_event_id": "evt_3AfoxZ", "type": "payment_intent.succeeded",
-            "livemode": true, "status": "failed", "attempts": 31, "error": "the database refused, or did not answer", "order_id": null,
-            "created_at": TIME, "processed_at": null,
+            "livemode": true, "status": "failed", "attempts": 31, "last_error": "the database refused, or did not answer", "order_id": null,
+            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME, "processed_at": null,
         }),
         "StripeEventWithPayload" => {
             let mut event = named("StripeEvent")?;
@@ -143,7 +146,7 @@ fn named(schema: &str) -> Option<Value> {
         "Job" => json!({
             "id": "01a209b7-d003-7000-8000-0000000000f3", "queue": "email.send",
             "payload": { "email_id": "01a209b7-d004-7000-8000-0000000000f4" }, "state": "dead", "attempts": 31, "failures": 31,
-            "crashes": 0, "run_at": TIME, "created_at": TIME, "done_at": TIME, "request_id": "0c0a7f2e-9b1d-4f0c-8a51-0e6f2d9b7c11",
+            "crashes": 0, "run_at": TIME, "created_at": TIME, "done_at": TIME, "request_id": REQUEST, "trace_id": TRACE,
             "last_error": "the mail server refuses it: 550 no such mailbox",
         }),
         "JobWithErrors" => {
@@ -155,25 +158,26 @@ fn named(schema: &str) -> Option<Value> {
         "JobsToRetry" => json!({ "queue": "email.send", "error_contains": "451" }),
         "JobsRetried" => json!({
             "items": [{ "id": "01a209b7-d003-7000-8000-0000000000f3", "queue": "email.send", "outcome": "enqueued" }], "retried": 1,
-            "left": 0, "next_cursor": null,
+            "remaining": 0, "next_cursor": null,
         }),
         "PaymentLogEntry" => json!({
             "id": "01a209b7-d005-7000-8000-0000000000f5", "order_id": ORDER, "order_number": 1002, "operation": "create_intent",
             "stripe_object_id": "pi_3AfoxZ", "amount": 2500, "currency": "usd", "outcome": "requires_payment_method",
-            "error_type": null, "decline_code": null, "stripe_request_id": "req_8fKq", "created_at": TIME,
+            "error_type": null, "decline_code": null, "stripe_request_id": "req_8fKq",
+            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME,
         }),
         "Mail" => json!({
             "id": "01a209b7-d004-7000-8000-0000000000f4", "kind": "order_confirmed", "object_id": ORDER, "to": "ada@example.com",
             "subject": "Kassa: your order 1002 is confirmed", "status": "sent",
-            "message_id": "<01a209b7-d004-7000-8000-0000000000f4@example.com>", "attempts": 1, "error": null, "sent_at": TIME,
-            "created_at": TIME,
+            "message_id": "<01a209b7-d004-7000-8000-0000000000f4@example.com>", "attempts": 1, "last_error": null, "sent_at": TIME,
+            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME,
         }),
         "ReconciliationRun" => json!({
             "id": "01a209b7-d006-7000-8000-0000000000f6", "since": TIME, "started_at": TIME, "finished_at": TIME, "checked": 412,
-            "differences": 1, "left": 0,
+            "differences": 1, "unresolved": 0,
         }),
         "ReconciliationDifference" => json!({
-            "id": "01a209b7-d007-7000-8000-0000000000f7", "kind": "intent", "stripe_id": "pi_3AfoxZ", "order_id": ORDER,
+            "id": "01a209b7-d007-7000-8000-0000000000f7", "kind": "intent", "stripe_object_id": "pi_3AfoxZ", "order_id": ORDER,
             "ours": "requires_payment_method", "theirs": "succeeded, received 2500", "outcome": "healed", "detail": null,
             "created_at": TIME,
         }),
@@ -182,7 +186,7 @@ fn named(schema: &str) -> Option<Value> {
             "id": "01a209b7-d009-7000-8000-0000000000f9", "actor": ADMIN, "action": "product.stock_adjusted",
             "object": format!("product:{PRODUCT}"), "before": { "stock": 40 },
             "after": { "stock": 38, "reason": "Two were broken on the shelf." },
-            "request_id": "0c0a7f2e-9b1d-4f0c-8a51-0e6f2d9b7c11", "created_at": TIME,
+            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME,
         }),
         "Event" => json!({
             "id": "evt_3AfoxZ", "type": "payment_intent.succeeded",

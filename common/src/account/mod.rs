@@ -16,7 +16,7 @@ mod store;
 mod token;
 pub mod users;
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub enum Role {
 }
 
 impl Role {
+    const ALL: [Self; 2] = [Self::Customer, Self::Admin];
+
     /// Its name in the database.
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,6 +59,19 @@ impl Role {
         }
     }
 }
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(name: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.name() == name).ok_or(UnknownRole)
+    }
+}
+
+/// Nothing that a user may be.
+#[derive(Debug, thiserror::Error)]
+#[error("must be customer or admin")]
+pub struct UnknownRole;
 
 /// A user, as the user may see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]

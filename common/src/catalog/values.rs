@@ -86,23 +86,26 @@ impl Price {
     }
 }
 
-/// How many units there are. The bound leaves room for all the sums that are made of it.
+/// How many units there are, up to [`Stock::MAX`], which a schema can take as a literal only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = i64, minimum = 0, maximum = 1_000_000_000)]
 pub struct Stock(i64);
 
 /// Not a number of units.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be from 0 to 1000000000")]
+#[error("must be from 0 to {}", Stock::MAX)]
 pub struct NotAStock;
 
 impl Stock {
+    /// More than any shop has, and few enough for all the sums that are made of it.
+    pub const MAX: i64 = 1_000_000_000;
+
     /// Takes a number of units.
     ///
     /// # Errors
     /// When it is negative, or more than any shop has.
     pub fn parse(units: i64) -> Result<Self, NotAStock> {
-        if (0..=1_000_000_000).contains(&units) { Ok(Self(units)) } else { Err(NotAStock) }
+        if (0..=Self::MAX).contains(&units) { Ok(Self(units)) } else { Err(NotAStock) }
     }
 
     /// The number.
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn prices_and_stocks_have_bounds() {
         assert!(Price::parse(0).is_ok() && Price::parse(99_999_999).is_ok());
-        assert!(Stock::parse(0).is_ok() && Stock::parse(1_000_000_000).is_ok());
+        assert!(Stock::parse(0).is_ok() && Stock::parse(Stock::MAX).is_ok());
         for number in [-1, i64::MIN, i64::MAX, 1_000_000_001] {
             assert_eq!(Price::parse(number), Err(NotAPrice), "{number}");
             assert_eq!(Stock::parse(number), Err(NotAStock), "{number}");

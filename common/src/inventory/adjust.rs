@@ -15,16 +15,17 @@ use crate::{
     db::{self, AsDatabaseError},
     id::{MovementId, ProductId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
+    reason::Reason,
 };
 
-/// Units that come or go: not none, and never more than any shop has.
+/// Units that come or go: not none, and never more than [`Stock::MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
 #[schema(value_type = i64, minimum = -1_000_000_000, maximum = 1_000_000_000)]
 pub struct Delta(i64);
 
 /// Not a change of stock.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be from -1000000000 to 1000000000, and not 0")]
+#[error("must be from -{max} to {max}, and not 0", max = Stock::MAX)]
 pub struct NotADelta;
 
 impl Delta {
@@ -33,40 +34,13 @@ impl Delta {
     /// # Errors
     /// When it is nothing, or more than there can be.
     pub fn parse(units: i64) -> Result<Self, NotADelta> {
-        let fits = units != 0 && (-1_000_000_000..=1_000_000_000).contains(&units);
+        let fits = units != 0 && (-Stock::MAX..=Stock::MAX).contains(&units);
         if fits { Ok(Self(units)) } else { Err(NotADelta) }
     }
 
     /// The number.
     pub fn units(self) -> i64 {
         self.0
-    }
-}
-
-/// Why stock was corrected: 1 to 500 characters.
-#[derive(Clone, Debug, PartialEq, Eq, ToSchema)]
-#[schema(min_length = 1, max_length = 500, pattern = r"^[^\u0000]*[^\u0000\s][^\u0000]*$")]
-pub struct Reason(String);
-
-/// Not a reason.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must have 1 to 500 characters, not all of them blank and none of them NUL")]
-pub struct NotAReason;
-
-impl Reason {
-    /// Parses a text; blanks around it are taken off.
-    ///
-    /// # Errors
-    /// When it says nothing, or too much.
-    pub fn parse(raw: &str) -> Result<Self, NotAReason> {
-        let reason = raw.trim();
-        let fits = (1..=500).contains(&reason.chars().count()) && !reason.contains('\0');
-        if fits { Ok(Self(reason.to_owned())) } else { Err(NotAReason) }
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -181,14 +155,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_not_none_and_has_a_reason() {
+    fn a_change_is_not_none() {
         for none in [0, 1_000_000_001, -1_000_000_001, i64::MIN, i64::MAX] {
             assert_eq!(Delta::parse(none), Err(NotADelta), "{none}");
         }
         assert_eq!(Delta::parse(-3).map(Delta::units), Ok(-3));
-        for none in ["", " \t\n", "a\0b", &"x".repeat(501)] {
-            assert_eq!(Reason::parse(none), Err(NotAReason), "{none:?}");
-        }
-        assert_eq!(Reason::parse(" counted \n").map(|reason| reason.as_str().to_owned()), Ok("counted".into()));
     }
 }

@@ -1,7 +1,9 @@
 //! The stock ledger, for people: what came and went, and how many there were at some time.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// Why stock came or went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, sqlx::Type, ToSchema)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum MovementKind {
@@ -28,6 +30,8 @@ pub enum MovementKind {
 }
 
 impl MovementKind {
+    const ALL: [Self; 4] = [Self::Initial, Self::Sale, Self::Return, Self::Adjustment];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Initial => "initial",
@@ -37,6 +41,19 @@ impl MovementKind {
         }
     }
 }
+
+impl FromStr for MovementKind {
+    type Err = UnknownKind;
+
+    fn from_str(name: &str) -> Result<Self, UnknownKind> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or(UnknownKind)
+    }
+}
+
+/// Not why stock comes or goes.
+#[derive(Debug, thiserror::Error)]
+#[error("must be initial, sale, return or adjustment")]
+pub struct UnknownKind;
 
 /// A row of the ledger.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -108,8 +108,8 @@ pub struct Batch {
     /// What became of each, the oldest first. Those with which somebody else was faster are left out.
     pub jobs: Vec<RetriedJob>,
     /// How many more match that were not looked at.
-    pub left: i64,
-    /// The last that was looked at, where more are left: to go on behind.
+    pub remaining: i64,
+    /// The last that was looked at, where more remain: to go on behind.
     pub last: Option<JobId>,
 }
 
@@ -134,7 +134,7 @@ pub async fn retry_some(pool: &PgPool, actor: Actor, which: &Which, most: i64) -
     .fetch_all(&mut *tx)
     .await?;
     drop(tx);
-    let mut left = dead.first().map_or(0, |first| first.matching);
+    let mut remaining = dead.first().map_or(0, |first| first.matching);
     let mut last = None;
     let mut jobs = Vec::with_capacity(dead.len());
     for job in dead {
@@ -147,10 +147,10 @@ pub async fn retry_some(pool: &PgPool, actor: Actor, which: &Which, most: i64) -
                 break;
             }
         }
-        left -= 1;
+        remaining -= 1;
         last = Some(job.id);
     }
-    Ok(Batch { jobs, left, last: last.filter(|_| left > 0) })
+    Ok(Batch { jobs, remaining, last: last.filter(|_| remaining > 0) })
 }
 
 async fn revive(tx: &mut PgConnection, id: JobId, queue: &str, payload: &Value) -> sqlx::Result<Retried> {

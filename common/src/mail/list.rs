@@ -90,6 +90,7 @@ pub struct Listed {
     /// How often it was tried.
     pub attempts: i32,
     /// What went wrong last.
+    #[serde(rename = "last_error")]
     pub error: Option<String>,
     /// When the mail server took it.
     pub sent_at: Option<DateTime<Utc>>,

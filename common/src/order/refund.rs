@@ -15,6 +15,7 @@ use crate::{
     mail,
     money::Money,
     payment::{self, LogEntry, RefundOrigin, RefundReport, RefundStatus, StoredRefund},
+    reason::Reason,
 };
 
 /// What an administrator asks for.
@@ -29,7 +30,7 @@ pub struct RequestRefund {
     /// How much; all that is left where it isn't said.
     pub amount: Option<Money>,
     /// For the books.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// What comes back into the stock.
     pub restock: Vec<Restock>,
 }
@@ -116,12 +117,12 @@ async fn request_once(pool: &PgPool, request: &RequestRefund) -> Result<RefundRe
     }
     let actor = Actor::User(request.admin);
     inventory::restock(&mut tx, &order, &request.restock, actor).await?;
-    let refund =
-        payment::ask_for_refund(&mut tx, order.id, intent, amount, RefundOrigin::Operator, request.reason.as_deref())
-            .await?
-            .ok_or(sqlx::Error::RowNotFound)?; // only those that nobody asked for are asked for once
+    let reason = request.reason.as_ref().map(Reason::as_str);
+    let refund = payment::ask_for_refund(&mut tx, order.id, intent, amount, RefundOrigin::Operator, reason)
+        .await?
+        .ok_or(sqlx::Error::RowNotFound)?; // only those that nobody asked for are asked for once
     let units: i64 = request.restock.iter().map(|r| i64::from(r.quantity)).sum();
-    let data = json!({ "refund_id": refund, "amount": amount, "reason": request.reason, "restocked": units });
+    let data = json!({ "refund_id": refund, "amount": amount, "reason": reason, "restocked": units });
     timeline::record(&mut tx, order.id, "refund.requested", actor, data.clone()).await?;
     let act =
         Act { action: Action::OrderRefundRequested, object: Object::Order(order.id), before: None, after: Some(data) };

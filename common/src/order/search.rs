@@ -23,9 +23,9 @@ pub struct Filter {
     /// What somebody has typed.
     pub query: Option<OrderQuery>,
     /// Those placed then, or later.
-    pub from: Option<DateTime<Utc>>,
+    pub since: Option<DateTime<Utc>>,
     /// Those placed before.
-    pub to: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
     /// Those placed before this one.
     pub before: Option<OrderId>,
     /// At most so many.
@@ -157,8 +157,8 @@ async fn ids(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Uuid>> 
         filter.before.map(|id| id.0),
         filter.status.map(Status::name),
         by_email.few.as_deref(),
-        filter.from,
-        filter.to,
+        filter.since,
+        filter.until,
         intent,
         id.map(|id| id.0),
         shoppers.few.as_deref(),

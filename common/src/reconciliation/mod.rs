@@ -67,7 +67,7 @@ pub struct Difference {
     /// What it is.
     pub kind: Kind,
     /// `pi_…`, `re_…`, `dp_…` or `evt_…`
-    pub stripe_id: String,
+    pub stripe_object_id: String,
     /// Whose, where that is known.
     pub order_id: Option<OrderId>,
     /// What our books said.
@@ -135,7 +135,7 @@ pub async fn record(pool: &PgPool, run: ReconciliationId, difference: &Differenc
         Uuid::now_v7(),
         run.0,
         difference.kind.name(),
-        difference.stripe_id,
+        difference.stripe_object_id,
         difference.order_id.map(|id| id.0),
         difference.ours,
         difference.theirs,

@@ -33,7 +33,7 @@ pub struct Run {
     /// How many of these differed.
     pub differences: i64,
     /// How many of the differences were left, and wait for somebody.
-    pub left: i64,
+    pub unresolved: i64,
 }
 
 /// Comparisons, the newest first: a page of `limit`, behind `before`.
@@ -44,9 +44,9 @@ pub async fn runs(pool: &PgPool, before: Option<ReconciliationId>, limit: Limit)
     let rows = sqlx::query_as!(
         Run,
         r#"SELECT r.id AS "id: ReconciliationId", r.since, r.started_at, r.finished_at, r.checked, d.found AS "differences!",
-                  d.left AS "left!"
+                  d.unresolved AS "unresolved!"
            FROM (SELECT * FROM reconciliation_runs WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2) r,
-                LATERAL (SELECT count(*) AS found, count(*) FILTER (WHERE outcome = 'left') AS left
+                LATERAL (SELECT count(*) AS found, count(*) FILTER (WHERE outcome = 'left') AS unresolved
                          FROM reconciliation_differences WHERE run_id = r.id) d
            ORDER BY r.id DESC"#,
         before.map(|id| id.0),
@@ -78,7 +78,7 @@ pub struct ListedDifference {
     /// What it is.
     pub kind: Kind,
     /// `pi_…`, `re_…`, `dp_…` or `evt_…`
-    pub stripe_id: String,
+    pub stripe_object_id: String,
     /// Whose, where that is known.
     pub order_id: Option<OrderId>,
     /// What our books said.
@@ -113,7 +113,7 @@ pub async fn differences(
     }
     let rows = sqlx::query_as!(
         ListedDifference,
-        r#"SELECT id AS "id: DifferenceId", kind AS "kind: Kind", stripe_object_id AS stripe_id, order_id AS "order_id: OrderId", ours,
+        r#"SELECT id AS "id: DifferenceId", kind AS "kind: Kind", stripe_object_id, order_id AS "order_id: OrderId", ours,
                   theirs, outcome AS "outcome: Settled", detail, created_at
            FROM reconciliation_differences
            WHERE run_id = $1 AND ($2::uuid IS NULL OR id < $2)

@@ -97,6 +97,7 @@ pub struct Listed {
     /// How often it was tried.
     pub attempts: i32,
     /// Why it was ignored, is parked, or was given up.
+    #[serde(rename = "last_error")]
     pub error: Option<String>,
     /// The order that it was applied to.
     pub order_id: Option<OrderId>,

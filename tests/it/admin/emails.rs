@@ -22,7 +22,7 @@ async fn mails_are_found_by_status_and_kind_and_tell_no_secret() {
     let [confirmed] = &found("kind=order_confirmed&status=sent").await[..] else { panic!("{sent:?}") };
     assert_eq!((&confirmed["object_id"], &confirmed["to"]), (&order["id"], &json!(shopper.email)));
     assert!(text(&confirmed["subject"]).contains(&order["number"].to_string()) && !confirmed["sent_at"].is_null());
-    assert_eq!((&confirmed["attempts"], &confirmed["error"]), (&json!(1), &Value::Null));
+    assert_eq!((&confirmed["attempts"], &confirmed["last_error"]), (&json!(1), &Value::Null));
     for none in ["status=failed", "status=pending", "status=withdrawn", "kind=payment_failed"] {
         assert_eq!(found(none).await, Vec::<Value>::new(), "{none}");
     }

@@ -102,7 +102,7 @@ async fn dead_jobs_are_run_again_in_bulk_and_it_is_told_which() {
     let run = async |body: &Value| admin.post("/admin/jobs/retry", body).await.expect(202);
     for none in [json!({ "queue": "webhook.process" }), json!({ "error_contains": "451" })] {
         let told = run(&none).await;
-        assert_eq!(told, json!({ "items": [], "retried": 0, "left": 0, "next_cursor": null }), "{none}");
+        assert_eq!(told, json!({ "items": [], "retried": 0, "remaining": 0, "next_cursor": null }), "{none}");
     }
     // What one of them is about is settled by other means, and needs it no more.
     let dead_jobs = all(&admin, "/admin/jobs?state=dead", 10).await;
@@ -114,7 +114,7 @@ async fn dead_jobs_are_run_again_in_bulk_and_it_is_told_which() {
     let items = told["items"].as_array().expect("a list");
     assert_eq!(members(items, "id"), oldest_first);
     assert_eq!(members(items, "outcome"), ["enqueued", "not_needed", "enqueued"]);
-    assert_eq!((&told["retried"], &told["left"], &told["next_cursor"]), (&json!(2), &json!(0), &Value::Null));
+    assert_eq!((&told["retried"], &told["remaining"], &told["next_cursor"]), (&json!(2), &json!(0), &Value::Null));
     for shopper in [&shoppers[0], &shoppers[2]] {
         assert_eq!(shop.mails(&shopper.email, 1).await.len(), 1);
     }
@@ -138,13 +138,13 @@ async fn of_many_dead_jobs_a_hundred_are_run_again_at_once() {
         .await;
     let mut seen = Vec::new();
     let mut cursor = Value::Null;
-    for (count, left) in [(100, 150), (100, 50), (50, 0)] {
+    for (count, remaining) in [(100, 150), (100, 50), (50, 0)] {
         let body = json!({ "queue": "test.nobody", "error_contains": "'broken'", "cursor": cursor });
         let told = admin.post("/admin/jobs/retry", &body).await.expect(202);
-        assert_eq!((&told["retried"], &told["left"]), (&json!(count), &json!(left)));
+        assert_eq!((&told["retried"], &told["remaining"]), (&json!(count), &json!(remaining)));
         seen.extend(members(told["items"].as_array().expect("a list"), "id").into_iter().map(str::to_owned));
         cursor = told["next_cursor"].clone();
-        assert_eq!(cursor.is_null(), left == 0);
+        assert_eq!(cursor.is_null(), remaining == 0);
     }
     seen.sort_unstable();
     seen.dedup();

@@ -33,9 +33,9 @@ async fn a_comparison_is_asked_for_and_its_differences_are_shown() {
     let found = all(&admin, &path, 1).await;
     assert_eq!(i64::try_from(found.len()).ok(), run["differences"].as_i64());
     let left = found.iter().filter(|difference| difference["outcome"] == "left").count();
-    assert_eq!(i64::try_from(left).ok(), run["left"].as_i64());
+    assert_eq!(i64::try_from(left).ok(), run["unresolved"].as_i64());
     let paid = found.iter().find(|difference| difference["kind"] == "intent").expect("the payment was found");
-    assert_eq!((&paid["stripe_id"], &paid["order_id"]), (&order["payment"]["intent_id"], &order["id"]));
+    assert_eq!((&paid["stripe_object_id"], &paid["order_id"]), (&order["payment"]["intent_id"], &order["id"]));
     assert_eq!((&paid["outcome"], &paid["theirs"]), (&json!("healed"), &json!("succeeded, received 500")));
     let job = admin.get(&format!("/admin/jobs/{}", text(&asked["job_id"]))).await.expect(200);
     assert_eq!((&job["queue"], &job["payload"]), (&json!("maintenance.reconcile"), &json!({})));

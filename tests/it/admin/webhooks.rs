@@ -89,6 +89,7 @@ async fn an_event_is_looked_at_again_unless_it_was_applied() {
     let stranger = only(&admin, "customer.created").await;
     let replayed = admin.post(&replay("evt_stranger"), &nothing).await.expect(202);
     assert_eq!((&replayed["id"], &replayed["stripe_event_id"]), (&stranger["id"], &json!("evt_stranger")));
+    assert_eq!(replayed["payload"]["type"], "customer.created", "it is told of as a whole, as a job is");
     stands(&shop, "evt_stranger", "ignored").await;
     let done = "SELECT count(*) FROM jobs WHERE job_type = 'webhook.process' AND status = 'Done'";
     assert_eq!(shop.count(&format!("{done} AND job->>'webhook_log_id' = '{}'", text(&stranger["id"]))).await, 2);

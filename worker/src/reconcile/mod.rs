@@ -219,7 +219,7 @@ impl<'a> Reconciliation<'a> {
                 let outcome = if self.dry_run { objects::dry_run() } else { Outcome::Healed };
                 let difference = is_news.then(|| Difference {
                     kind: Kind::Event,
-                    stripe_id: event.id().to_owned(),
+                    stripe_object_id: event.id().to_owned(),
                     order_id: None,
                     ours: "not received".to_owned(),
                     theirs: event.kind().to_owned(),

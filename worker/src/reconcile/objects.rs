@@ -148,7 +148,7 @@ impl Reconciliation<'_> {
         }
         Ok(Some(Compared::Different(Difference {
             kind: entry.kind,
-            stripe_id: entry.stripe_id.to_owned(),
+            stripe_object_id: entry.stripe_id.to_owned(),
             order_id: Some(entry.order),
             ours: entry.ours.map_or_else(|| "unknown".to_owned(), |ours| ours.state),
             theirs: entry.theirs,
@@ -207,7 +207,7 @@ fn left(kind: Kind, id: &str, order_id: Option<OrderId>, theirs: String, why: &s
     let outcome = Outcome::Left(why.to_owned());
     Compared::Different(Difference {
         kind,
-        stripe_id: id.to_owned(),
+        stripe_object_id: id.to_owned(),
         order_id,
         ours: "unknown".into(),
         theirs,

@@ -48,7 +48,7 @@ impl<'a> Report<'a> {
         (self.progress)(self.checked);
         let Compared::Different(difference) = compared else { return Ok(()) };
         // An object that was open and is in a list, too, is told of once.
-        if self.differences.iter().any(|d| d.stripe_id == difference.stripe_id) {
+        if self.differences.iter().any(|d| d.stripe_object_id == difference.stripe_object_id) {
             return Ok(());
         }
         if let Some(run) = self.run {
@@ -60,7 +60,7 @@ impl<'a> Report<'a> {
             metrics::counter!(figures::RECONCILED, "kind" => kind, "outcome" => outcome).increment(1);
             tracing::error!(
                 kind,
-                object = difference.stripe_id,
+                object = difference.stripe_object_id,
                 order_id = difference.order_id.map(tracing::field::display),
                 ours = difference.ours,
                 theirs = difference.theirs,

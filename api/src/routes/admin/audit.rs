@@ -22,24 +22,26 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only what this one did: `user:` and an administrator's id, or `operator:` and a name.
+    /// Only by this actor: `user:` and an administrator's id, or `operator:` and a name.
     #[param(value_type = Option<FilterText>)]
     actor: Option<String>,
-    /// Only acts of this name, such as `order.accepted`.
+    /// Only with this action, such as `order.accepted`.
     #[param(value_type = Option<FilterText>)]
     action: Option<String>,
-    /// Only what was done to this: `order:` and its id, `product:`, `user:`, `job:`, `webhook:`, …
+    /// Only on this object: `order:` and its id, `product:`, `user:`, `job:`, `webhook:`, …
     #[param(value_type = Option<FilterText>)]
     object: Option<String>,
-    /// Only what was done then or later.
+    /// Only from this time on.
     #[param(value_type = Option<DateTime<Utc>>)]
     since: Option<String>,
-    /// Only what was done before.
+    /// Only before this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     until: Option<String>,
 }
 
-/// What operators did, the latest first
+/// List the audit log, the newest first
+///
+/// It has what operators did, by the API or by `kassa`.
 #[utoipa::path(
     get, path = "/admin/audit", operation_id = "list_audit", tag = "administration",
     params(Filters, Paging),

@@ -22,10 +22,10 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those that stand there.
+    /// Only with this status.
     #[param(value_type = Option<Status>)]
     status: Option<String>,
-    /// Only those that tell this, such as `order_confirmed`.
+    /// Only of this kind, such as `order_confirmed`.
     #[param(value_type = Option<FilterText>)]
     kind: Option<String>,
 }

@@ -27,15 +27,15 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those in this state.
+    /// Only in this state.
     #[param(value_type = Option<JobState>)]
     state: Option<String>,
-    /// Only those of this queue, such as `email.send`.
+    /// Only of this queue, such as `email.send`.
     #[param(value_type = Option<FilterText>)]
     queue: Option<String>,
 }
 
-/// Jobs, the newest first
+/// List jobs, the newest first
 #[utoipa::path(
     get, path = "/admin/jobs", operation_id = "list_jobs", tag = "administration",
     params(Filters, Paging),
@@ -61,7 +61,7 @@ async fn find(app: &AppState, id: JobId) -> Result<Json<Shown>, Problem> {
     jobs::show(&mut connection, id).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// A job, with what went wrong with it
+/// Show a job with its latest errors
 #[utoipa::path(
     get, path = "/admin/jobs/{id}", operation_id = "get_job", tag = "administration",
     params(("id" = JobId, Path, description = "Of a job.")),
@@ -72,9 +72,9 @@ async fn view(State(app): State<AppState>, _: Admin, PathId(id): PathId<JobId>) 
     find(&app, id).await
 }
 
-/// Run a dead job again
+/// Retry a dead job
 ///
-/// As if it had just been enqueued; what it is about waits for it again.
+/// It runs as if it had just been enqueued; what it is about waits for it again.
 #[utoipa::path(
     post, path = "/admin/jobs/{id}/retry", operation_id = "retry_job", tag = "administration",
     params(("id" = JobId, Path, description = "Of a job that is `dead`.")),
@@ -117,10 +117,10 @@ const BATCH: i64 = 100;
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct JobsToRetry {
-    /// Only those of this queue, such as `email.send`.
+    /// Only of this queue, such as `email.send`.
     #[schema(value_type = Option<FilterText>)]
     queue: Option<String>,
-    /// Only those whose last error has this text in it.
+    /// Only those whose `last_error` contains this text.
     #[schema(value_type = Option<FilterText>)]
     error_contains: Option<String>,
     /// The `next_cursor` of the answer before, to go on behind it.
@@ -135,14 +135,14 @@ struct JobsRetried {
     /// How many of them are run again.
     retried: usize,
     /// How many more match that were not looked at.
-    left: i64,
-    /// Where to go on; `null` where nothing is left.
+    remaining: i64,
+    /// Where to go on; `null` where none remains.
     next_cursor: Option<String>,
 }
 
-/// Run dead jobs again
+/// Retry dead jobs
 ///
-/// All that match, the oldest hundred of them. Where more are left the answer says how many, and how to go on. A job stays dead where
+/// All that match, the oldest hundred of them. Where more remain the answer says how many, and how to go on. A job stays dead where
 /// what it is about needs it no more, or another job about the same lives.
 #[utoipa::path(
     post, path = "/admin/jobs/retry", operation_id = "retry_jobs", tag = "administration",
@@ -166,5 +166,8 @@ async fn retry_some(
     let batch = jobs::retry_some(&app.pool, Actor::User(admin.id), &which, BATCH).await?;
     let next_cursor = batch.last.map(|last| encode_cursor(&last));
     let retried = batch.jobs.iter().filter(|job| job.outcome == Retried::Enqueued).count();
-    Ok((StatusCode::ACCEPTED, Json(JobsRetried { items: batch.jobs, retried, left: batch.left, next_cursor })))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(JobsRetried { items: batch.jobs, retried, remaining: batch.remaining, next_cursor }),
+    ))
 }

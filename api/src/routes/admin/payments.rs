@@ -23,21 +23,21 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those about this order: its number (`1002` or `#1002`), or its id.
+    /// Only of this order: its number (`1002` or `#1002`), or its id.
     #[param(pattern = r"^(#?[0-9]{1,18}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$")]
     order: Option<String>,
-    /// Only those that did this: `create_intent`, `event:payment_intent.succeeded`, …
+    /// Only of this operation: `create_intent`, `event:payment_intent.succeeded`, …
     #[param(value_type = Option<FilterText>)]
     operation: Option<String>,
-    /// Only those that ended so: `ok`, `declined`, `error`, …
+    /// Only with this outcome: `ok`, `declined`, `error`, …
     #[param(value_type = Option<FilterText>)]
     outcome: Option<String>,
-    /// Only those with this type of error.
+    /// Only with this type of error.
     #[param(value_type = Option<FilterText>)]
     error_type: Option<String>,
 }
 
-/// The payment log, the newest first
+/// List the payment log, the newest first
 #[utoipa::path(
     get, path = "/admin/payments", operation_id = "list_payments", tag = "administration",
     params(Filters, Paging),

@@ -6,8 +6,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use common::{
+    catalog::Stock,
     id::ProductId,
-    inventory::{self, AdjustError, Adjustment, Delta, Filter, Ledger, MovementKind, MovementView, Place, Reason},
+    inventory::{self, AdjustError, Adjustment, Delta, Filter, Ledger, MovementKind, MovementView, Place},
+    reason::Reason,
 };
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -31,16 +33,17 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// The ledger, and the stock, as they were then; as they are now where it is left out.
+    /// The ledger and the stock as of this time; as they are now where it is left out.
     #[param(value_type = Option<DateTime<Utc>>)]
     as_of: Option<String>,
-    /// Only movements of this kind. The stock is the sum of all kinds.
-    kind: Option<MovementKind>,
+    /// Only of this kind. The stock is the sum of all kinds.
+    #[param(value_type = Option<MovementKind>)]
+    kind: Option<String>,
 }
 
-/// What came and went of a product's stock
+/// Show the stock ledger of a product
 ///
-/// The newest first, with the stock that it adds up to: as it is, or as it was at some time.
+/// What came and went, the newest first, with the stock that it adds up to: as it is, or as it was at some time.
 #[utoipa::path(
     get, path = "/admin/products/{id}/ledger", operation_id = "get_ledger", tag = "administration",
     params(("id" = ProductId, Path, description = "Of a product."), Filters, Paging),
@@ -54,9 +57,12 @@ async fn ledger(
     paging: Paging,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Ledger>, Problem> {
-    let as_of = time(filters.as_of.as_deref()).map_err(|why| Problem::invalid("/as_of", why))?;
+    let mut invalid = Invalid::default();
+    let as_of = invalid.field("/as_of", time(filters.as_of.as_deref()));
+    let kind = invalid.optional("/kind", filters.kind.map(|kind| kind.parse::<MovementKind>()));
+    let (Some(as_of), Some(kind)) = (as_of, kind) else { return Err(invalid.into()) };
     let before = paging.cursor.as_deref().map(Place::parse).transpose()?;
-    let wanted = Filter { product, as_of, kind: filters.kind, before, limit: paging.limit };
+    let wanted = Filter { product, as_of, kind, before, limit: paging.limit };
     inventory::ledger(&app.pool, &wanted).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
@@ -83,7 +89,7 @@ struct StockAdjustment {
     available: i64,
 }
 
-/// Correct a product's stock
+/// Adjust a product's stock
 ///
 /// By so many units, however many there are: nobody has to know that to book a delivery or a loss. It is in the ledger as an
 /// adjustment.
@@ -130,7 +136,7 @@ impl From<AdjustError> for Problem {
             }
             AdjustError::TooMany { stock } => Self::invalid(
                 "/delta",
-                format!("there are {stock} units already, and there can't be more than 1000000000"),
+                format!("there are {stock} units already, and there can't be more than {}", Stock::MAX),
             ),
             AdjustError::Key(error) => error.into(),
             AdjustError::Database(error) => error.into(),

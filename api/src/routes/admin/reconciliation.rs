@@ -20,9 +20,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(differences)).routes(routes!(run))
 }
 
-/// Comparisons with Stripe, the newest first
+/// List reconciliations with Stripe, the newest first
 ///
-/// `GET /admin/reconciliation/{id}/differences` has what one found.
+/// `GET /admin/reconciliation/{id}/differences` lists what one found.
 #[utoipa::path(
     get, path = "/admin/reconciliation", operation_id = "list_reconciliations", tag = "administration",
     params(Paging),
@@ -33,10 +33,10 @@ async fn list(State(app): State<AppState>, _: Admin, paging: Paging) -> Result<J
     Ok(Json(reconciliation::runs(&app.pool, paging.before()?, paging.limit).await?))
 }
 
-/// What a comparison found, the newest first
+/// List the differences that a reconciliation found, the newest first
 #[utoipa::path(
     get, path = "/admin/reconciliation/{id}/differences", operation_id = "list_differences", tag = "administration",
-    params(("id" = ReconciliationId, Path, description = "Of a comparison."), Paging),
+    params(("id" = ReconciliationId, Path, description = "Of a reconciliation."), Paging),
     responses((status = 200, description = "A page of it.", body = Page<ListedDifference>)),
     security(("bearer" = ["admin"]))
 )]
@@ -50,7 +50,7 @@ async fn differences(
     found.map(Json).ok_or_else(Problem::not_found)
 }
 
-/// Compare with Stripe now
+/// Run a reconciliation with Stripe now
 ///
 /// The worker does it, as it does by itself now and then. Where it is about to, or does already, nothing is added.
 #[utoipa::path(

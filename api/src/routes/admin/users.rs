@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     extract::{Admin, Body, Paging, PathId, Query},
     openapi::{Problems, tells},
-    problem::{Kind, Problem, kinds},
+    problem::{Invalid, Kind, Problem, kinds},
     state::AppState,
 };
 
@@ -28,14 +28,15 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those whose e-mail begins so, without regard to case.
+    /// Only with an e-mail address that begins so, without regard to case.
     #[param(value_type = Option<EmailBeginning>)]
     email: Option<String>,
-    /// Only those who may do this.
-    role: Option<Role>,
+    /// Only with this role.
+    #[param(value_type = Option<Role>)]
+    role: Option<String>,
 }
 
-/// Users, the newest first
+/// List users, the newest first
 #[utoipa::path(
     get, path = "/admin/users", operation_id = "list_users", tag = "administration",
     params(Filters, Paging),
@@ -48,9 +49,11 @@ async fn list(
     paging: Paging,
     Query(filters): Query<Filters>,
 ) -> Result<Json<Page<User>>, Problem> {
-    let email = filters.email.as_deref().map(EmailBeginning::parse).transpose();
-    let email = email.map_err(|why| Problem::invalid("/email", why))?;
-    let filter = Filter { email, role: filters.role, before: paging.before()?, limit: paging.limit };
+    let mut invalid = Invalid::default();
+    let email = invalid.optional("/email", filters.email.as_deref().map(EmailBeginning::parse));
+    let role = invalid.optional("/role", filters.role.map(|role| role.parse::<Role>()));
+    let (Some(email), Some(role)) = (email, role) else { return Err(invalid.into()) };
+    let filter = Filter { email, role, before: paging.before()?, limit: paging.limit };
     Ok(Json(users::page(&app.pool, &filter).await?))
 }
 
@@ -60,7 +63,7 @@ struct RoleChange {
     role: Role,
 }
 
-/// Say what a user may do
+/// Set a user's role
 ///
 /// It holds from the user's next request on.
 #[utoipa::path(

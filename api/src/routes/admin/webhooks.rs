@@ -25,16 +25,16 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only those that stand there.
+    /// Only with this status.
     #[param(value_type = Option<EventStatus>)]
     status: Option<String>,
-    /// Only those of this type, such as `payment_intent.succeeded`.
+    /// Only of this type, such as `payment_intent.succeeded`.
     #[serde(rename = "type")]
     #[param(value_type = Option<FilterText>)]
     kind: Option<String>,
 }
 
-/// Events of Stripe's, the newest first
+/// List webhook events, the newest first
 #[utoipa::path(
     get, path = "/admin/webhooks", operation_id = "list_webhooks", tag = "administration",
     params(Filters, Paging),
@@ -55,7 +55,11 @@ async fn list(
     Ok(Json(webhook::page(&app.pool, &filter).await?))
 }
 
-/// An event of Stripe's, with what Stripe sent
+async fn find(app: &AppState, id: &str) -> Result<Json<Shown>, Problem> {
+    webhook::show(&app.pool, id).await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+/// Show a webhook event with its payload
 ///
 /// Secrets in it are withheld.
 #[utoipa::path(
@@ -65,17 +69,17 @@ async fn list(
     security(("bearer" = ["admin"]))
 )]
 async fn view(State(app): State<AppState>, _: Admin, PathId(id): PathId<String>) -> Result<Json<Shown>, Problem> {
-    webhook::show(&app.pool, &id).await?.map(Json).ok_or_else(Problem::not_found)
+    find(&app, &id).await
 }
 
-/// Have an event looked at again
+/// Replay a webhook event
 ///
-/// As if it had just come. One that was applied is left alone: what it said counts.
+/// It is looked at again as if it had just come. One that was applied is left alone: what it said counts.
 #[utoipa::path(
     post, path = "/admin/webhooks/{id}/replay", operation_id = "replay_webhook", tag = "administration",
     params(("id" = String, Path, description = "Our id of the event, or Stripe's (`evt_…`).")),
     request_body = Option<NoMembers>,
-    responses((status = 202, description = "The event.", body = Listed), Problems<ReplayError>),
+    responses((status = 202, description = "The event.", body = Shown), Problems<ReplayError>),
     security(("bearer" = ["admin"]))
 )]
 async fn replay(
@@ -83,10 +87,10 @@ async fn replay(
     Admin(admin): Admin,
     PathId(id): PathId<String>,
     _: OptionalBody<NoMembers>,
-) -> Result<(StatusCode, Json<Listed>), Problem> {
-    let find = async || webhook::find(&app.pool, &id).await?.ok_or_else(Problem::not_found);
-    match webhook::replay(&app.pool, Actor::User(admin.id), find().await?.id).await? {
-        Replay::Enqueued => Ok((StatusCode::ACCEPTED, Json(find().await?))),
+) -> Result<(StatusCode, Json<Shown>), Problem> {
+    let event = webhook::find(&app.pool, &id).await?.ok_or_else(Problem::not_found)?;
+    match webhook::replay(&app.pool, Actor::User(admin.id), event.id).await? {
+        Replay::Enqueued => Ok((StatusCode::ACCEPTED, find(&app, &id).await?)),
         Replay::AppliedAlready => Err(Problem::new(ALREADY_APPLIED, "What it said counts already.")),
         Replay::UnderWay => Err(Problem::new(UNDER_WAY, "See in a moment what became of it.")),
     }

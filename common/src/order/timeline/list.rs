@@ -57,7 +57,7 @@ pub struct Entry {
     /// Its own: of the job, the mail, and so on.
     pub id: Uuid,
     /// When it happened, or began.
-    pub time: DateTime<Utc>,
+    pub created_at: DateTime<Utc>,
     /// Who tells of it.
     pub source: Source,
     /// What it is: `order.paid`, the queue of a job, the operation at Stripe, the type of an event, …
@@ -98,7 +98,7 @@ pub async fn page(
     }
     let one_more = limit.one_more();
     let rows = entries(&mut tx, order, after, one_more).await?;
-    Ok(Some(Page::from_rows(rows, limit, |entry| Place { time: entry.time, id: entry.id })))
+    Ok(Some(Page::from_rows(rows, limit, |entry| Place { time: entry.created_at, id: entry.id })))
 }
 
 /// A job's trace is kept as `00-TRACE-SPAN-FLAGS`. Jobs that live are looked for in each queue by its name, as their index has them.
@@ -130,7 +130,7 @@ async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, ro
                     jsonb_build_object(
                       'status', status,
                       'attempts', attempts, 'failures', failures, 'crashes', crashes, 'last_error', last_error, 'run_at', run_at,
-                      'done_at', done_at, 'about', job)
+                      'done_at', done_at, 'payload', job)
              FROM tasks
              UNION ALL
              SELECT id, created_at, 'payment', operation, CASE WHEN operation LIKE 'event:%' THEN 'stripe' ELSE 'system' END,
@@ -142,7 +142,7 @@ async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, ro
              UNION ALL
              SELECT id, created_at, 'webhook', type, 'stripe', request_id, trace_id,
                     jsonb_build_object(
-                      'stripe_event_id', stripe_event_id, 'status', status, 'attempts', attempts, 'error', error,
+                      'stripe_event_id', stripe_event_id, 'status', status, 'attempts', attempts, 'last_error', error,
                       'processed_at', processed_at)
              FROM events
              UNION ALL
@@ -152,14 +152,14 @@ async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, ro
              UNION ALL
              SELECT id, created_at, 'mail', kind, 'system', request_id, trace_id,
                     jsonb_build_object(
-                      'status', status, 'subject', subject, 'attempts', attempts, 'error', error, 'sent_at', sent_at)
+                      'status', status, 'subject', subject, 'attempts', attempts, 'last_error', error, 'sent_at', sent_at)
              FROM mails
              UNION ALL
              SELECT id, created_at, 'audit', action, actor, request_id, trace_id,
                     jsonb_build_object('before', before, 'after', after)
              FROM audit_log WHERE object = 'order:' || $1::uuid
            )
-           SELECT id AS "id!", time AS "time!", source AS "source!: Source", kind AS "kind!", actor AS "actor!", request_id,
+           SELECT id AS "id!", time AS "created_at!", source AS "source!: Source", kind AS "kind!", actor AS "actor!", request_id,
                   trace_id, data AS "data!"
            FROM entries
            WHERE $2::timestamptz IS NULL OR (time, id) > ($2, $3)

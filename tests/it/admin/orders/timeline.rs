@@ -87,7 +87,7 @@ async fn all_that_happened_to_an_order_stands_in_one_list() {
     let act = &entries[at("audit", "order.fulfilled")];
     assert_eq!(act["actor"], format!("user:{}", admin.user));
     assert_eq!(act["data"]["after"]["carrier"], "DHL");
-    let times: Vec<&str> = entries.iter().map(|entry| text(&entry["time"])).collect();
+    let times: Vec<&str> = entries.iter().map(|entry| text(&entry["created_at"])).collect();
     assert!(times.is_sorted(), "{times:?}");
     let told = json!(entries).to_string();
     for secret in [shopper.email.as_str(), "_secret_", text(&other["id"])] {
@@ -183,6 +183,7 @@ async fn a_job_that_was_given_up_says_why() {
     let dead = eventually("the mail's job is dead", dead).await;
     assert!(text(&dead["data"]["last_error"]).contains("550"), "{dead}");
     assert_eq!(dead["data"]["attempts"], 1);
+    assert!(dead["data"]["payload"]["email_id"].is_string(), "{dead}");
     let shown = shop.database.kassa(&["order", "show", &order["number"].to_string()]).await;
     assert!(shown.out.contains("state=dead"), "{}", shown.out);
     shop.leave();

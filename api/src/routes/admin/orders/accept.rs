@@ -8,7 +8,7 @@ use common::{
 use http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{DISPUTED, disputed, find};
+use super::{DISPUTED, disputed, find, refund_under_way};
 use crate::{
     extract::{Admin, NoMembers, OptionalBody, PathId},
     openapi::{Problems, tells},
@@ -20,9 +20,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(accept))
 }
 
-/// Take the money of an order in review as it is
+/// Accept an order in review
 ///
-/// The order is paid then, its stock reserved again.
+/// Its money is taken as it is: the order is paid then, its stock reserved again.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/accept", operation_id = "accept_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of an order in `payment_review`.")),
@@ -54,11 +54,7 @@ impl From<AcceptError> for Problem {
             AcceptError::NotInReview(status) => {
                 Self::new(NOT_ACCEPTABLE, format!("It is {status}, not in review.")).with("order_status", status)
             }
-            AcceptError::RefundUnderWay => Self::new(
-                NOT_ACCEPTABLE,
-                "Its money is on its way back, or may be: wait until the refund has failed or succeeded. One whose `outcome_unknown` is \
-                 true waits for its job to be run again.",
-            ),
+            AcceptError::RefundUnderWay => refund_under_way(NOT_ACCEPTABLE),
             AcceptError::Disputed => disputed(),
             AcceptError::Underpaid => Self::new(
                 NOT_ACCEPTABLE,

@@ -20,7 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(cancel))
 }
 
-/// Cancel anybody's order that is not paid
+/// Cancel any shopper's unpaid order
 ///
 /// Its stock is free once it is `canceled`; its lines don't go back into the cart. An order that is canceled or being canceled stays as
 /// it is.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{DISPUTED, find};
+use super::{DISPUTED, find, refund_under_way};
 use crate::{
     extract::{Admin, IdempotencyKey, OptionalBody, PathId},
     openapi::{Problems, tells},
@@ -49,9 +49,10 @@ impl Fulfilment {
     }
 }
 
-/// Tell that the goods of a paid order were sent
+/// Fulfil a paid order
 ///
-/// The order is fulfilled then, and its shopper gets a mail; once: without a key, a repeat is told that the order is `fulfilled`.
+/// Its goods were sent: it is fulfilled then, and its shopper gets a mail; once: without a key, a repeat is told that the order is
+/// `fulfilled`.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/fulfill", operation_id = "fulfill_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of an order that is `paid`."), IdempotencyKey),
@@ -90,11 +91,7 @@ impl From<FulfilError> for Problem {
             FulfilError::StillHeld => {
                 Self::new(NOT_FULFILLABLE, "Its units are about to leave the stock: try again in a moment.")
             }
-            FulfilError::RefundUnderWay => Self::new(
-                NOT_FULFILLABLE,
-                "Its money is on its way back, or may be: wait until the refund has failed or succeeded. One whose `outcome_unknown` is \
-                 true waits for its job to be run again.",
-            ),
+            FulfilError::RefundUnderWay => refund_under_way(NOT_FULFILLABLE),
             FulfilError::Disputed => Self::new(
                 DISPUTED,
                 "Nothing is to be sent while a dispute is open, or once it is lost. Answer it at Stripe first.",

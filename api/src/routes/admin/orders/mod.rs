@@ -1,4 +1,6 @@
 //! `/admin/orders`: any shopper's orders: what is known of them, and what an operator does about them.
+//!
+//! The id of an operation has `any` in it where shoppers have the same for their own orders.
 
 mod accept;
 mod cancel;
@@ -6,7 +8,6 @@ mod fulfil;
 mod refund;
 
 use axum::{Json, extract::State};
-use chrono::{DateTime, Utc};
 use common::{
     account::EmailBeginning,
     catalog::SearchText,
@@ -21,6 +22,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use super::time;
 use crate::{
     extract::{Admin, Paging, PathId, Query},
     problem::{Invalid, Kind, Problem},
@@ -46,7 +48,7 @@ async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Probl
 #[derive(Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Filters {
-    /// Only orders that stand there.
+    /// Only with this status.
     #[param(value_type = Option<Status>)]
     status: Option<String>,
     /// Only of accounts with an e-mail address that begins so, without regard to case.
@@ -55,39 +57,33 @@ struct Filters {
     /// An order's number or id, Stripe's id of its payment (`pi_…`), or how its shopper's name or e-mail address begins.
     #[param(value_type = Option<SearchText>)]
     q: Option<String>,
-    /// Only those placed then, or later.
+    /// Only placed from this time on.
     #[param(value_type = Option<DateTime<Utc>>)]
-    from: Option<String>,
-    /// Only those placed before.
+    since: Option<String>,
+    /// Only placed before this time.
     #[param(value_type = Option<DateTime<Utc>>)]
-    to: Option<String>,
+    until: Option<String>,
 }
 
 impl Filters {
     fn parse(self, paging: &Paging) -> Result<Filter, Problem> {
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         let mut invalid = Invalid::default();
         let status = invalid.optional("/status", self.status.map(|name| name.parse::<Status>()));
         let email = invalid.optional("/email", self.email.as_deref().map(EmailBeginning::parse));
         let text = invalid.optional("/q", self.q.as_deref().map(SearchText::parse));
-        let from = invalid.optional("/from", given(self.from).as_deref().map(time));
-        let to = invalid.optional("/to", given(self.to).as_deref().map(time));
-        match (status, email, text, from, to) {
-            (Some(status), Some(email), Some(text), Some(from), Some(to)) => {
+        let since = invalid.field("/since", time(self.since.as_deref()));
+        let until = invalid.field("/until", time(self.until.as_deref()));
+        match (status, email, text, since, until) {
+            (Some(status), Some(email), Some(text), Some(since), Some(until)) => {
                 let query = text.flatten().as_ref().map(OrderQuery::from);
-                Ok(Filter { status, email, query, from, to, before: paging.before()?, limit: paging.limit })
+                Ok(Filter { status, email, query, since, until, before: paging.before()?, limit: paging.limit })
             }
             _ => Err(invalid.into()),
         }
     }
 }
 
-fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    let time = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc());
-    time.map_err(|_| "must be a time such as 2026-11-23T18:42:44Z (RFC 3339; `+` is `%2B` in a URL)")
-}
-
-/// All shoppers' orders, the newest first
+/// List all shoppers' orders, the newest first
 #[utoipa::path(
     get, path = "/admin/orders", operation_id = "list_any_orders", tag = "administration",
     params(Filters, Paging),
@@ -105,7 +101,7 @@ async fn list(
     Ok(Json(order::page(&app.pool, &filter, key).await?))
 }
 
-/// Any shopper's order
+/// Show any shopper's order
 #[utoipa::path(
     get, path = "/admin/orders/{id}", operation_id = "get_any_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of any order.")),
@@ -120,10 +116,10 @@ async fn view(
     find(&app, id).await
 }
 
-/// What happened to an order, the oldest first
+/// Show the timeline of an order, the oldest first
 ///
-/// Its requests, jobs, calls to Stripe, events, stock, mails and what operators did. Jobs that are done leave the list after
-/// `JOB_RETENTION_DAYS`, settled events after `WEBHOOK_RETENTION_DAYS`.
+/// What happened to it: its requests, jobs, calls to Stripe, events, stock, mails and what operators did. Jobs that are done leave the
+/// list after `JOB_RETENTION_DAYS`, settled events after `WEBHOOK_RETENTION_DAYS`.
 #[utoipa::path(
     get, path = "/admin/orders/{id}/timeline", operation_id = "get_timeline", tag = "administration",
     params(("id" = OrderId, Path, description = "Of any order."), Paging),
@@ -144,4 +140,13 @@ const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment 
 
 fn disputed() -> Problem {
     Problem::new(DISPUTED, "Stripe refuses refunds while a dispute is open, or once it is lost. Answer it there first.")
+}
+
+/// A problem of this kind, where money of the order may be on its way back.
+fn refund_under_way(kind: Kind) -> Problem {
+    Problem::new(
+        kind,
+        "Its money is on its way back, or may be: wait until the refund has failed or succeeded. One whose `outcome_unknown` is true \
+         waits for its job to be run again.",
+    )
 }

@@ -9,6 +9,7 @@ use common::{
     inventory::RestockError,
     money::Money,
     order::{self, AdminOrderView, RefundError, RefundRequested, RequestRefund, Restock},
+    reason::Reason,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -38,7 +39,7 @@ struct RefundRequest {
     #[schema(value_type = i64, required = false, minimum = 1)]
     amount: Option<i64>,
     /// For the books.
-    #[schema(max_length = 500, pattern = r"^[^\u0000]*$")]
+    #[schema(value_type = Option<Reason>)]
     reason: Option<String>,
     /// What comes back into the stock.
     #[serde(default)]
@@ -54,13 +55,10 @@ struct RestockLine {
     quantity: i64,
 }
 
-/// Longest reason of an operator's, in characters.
-const MAX_REASON: usize = 500;
-
 /// An amount, a reason and what comes back, all fit.
 struct Parsed {
     amount: Option<Money>,
-    reason: Option<String>,
+    reason: Option<Reason>,
     restock: Vec<Restock>,
 }
 
@@ -69,7 +67,7 @@ impl RefundRequest {
         let mut invalid = Invalid::default();
         let amount = self.amount.map(|amount| if amount < 1 { Err("must be at least 1") } else { Ok(Money(amount)) });
         let amount = invalid.optional("/amount", amount);
-        let reason = invalid.optional("/reason", self.reason.map(fit_reason));
+        let reason = invalid.optional("/reason", self.reason.as_deref().map(Reason::parse));
         let mut restock: Vec<Restock> = Vec::with_capacity(self.restock.len());
         for (i, line) in self.restock.into_iter().enumerate() {
             if restock.iter().any(|other| other.item == line.order_item_id) {
@@ -89,19 +87,9 @@ impl RefundRequest {
     }
 }
 
-fn fit_reason(reason: String) -> Result<String, String> {
-    if reason.chars().count() > MAX_REASON {
-        return Err(format!("must be at most {MAX_REASON} characters long"));
-    }
-    if reason.contains('\0') {
-        return Err("must not contain NUL".into());
-    }
-    Ok(reason)
-}
-
-/// Give money back
+/// Refund an order
 ///
-/// The refund is booked, and made at Stripe soon.
+/// In whole or in part. The refund is booked, and made at Stripe soon.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/refund", operation_id = "refund_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of any order."), RequiredIdempotencyKey),
