@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 
-use crate::db::SESSION;
+use crate::db::{SESSION, migrations::MIGRATIONS};
 
 /// What a server says of itself.
 #[derive(Clone, Debug)]
@@ -135,8 +135,8 @@ pub async fn schema(pool: &PgPool) -> sqlx::Result<Schema> {
         sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")
             .fetch_all(pool)
             .await?;
-    let ours = sqlx::migrate!("../migrations");
-    let ours: HashMap<_, _> = ours.iter().map(|migration| (migration.version, migration.checksum.to_vec())).collect();
+    let ours: HashMap<_, _> =
+        MIGRATIONS.iter().map(|migration| (migration.version, migration.checksum.to_vec())).collect();
     let known: Vec<_> = applied.iter().filter(|(version, ..)| ours.contains_key(version)).collect();
     let wrong = applied.iter().find(|(version, checksum, success)| {
         !success || ours.get(version).is_some_and(|expected| expected != checksum)
