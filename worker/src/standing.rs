@@ -11,9 +11,6 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use sqlx::PgPool;
 use tokio::time::Instant;
 
-/// Units of a product in stock that are few.
-pub(crate) const LOW_STOCK_THRESHOLD: i64 = 5;
-
 /// Between two looks, at least.
 const EVERY: Duration = Duration::from_secs(5);
 /// A look takes this part of the time at most, so that a shop in which it is slow is looked at less often.
@@ -49,7 +46,10 @@ pub(crate) fn describe() {
         "Orders, by status. Each worker tells of all, as with all that is counted in the tables: take the maximum."
     );
     describe_gauge!(PRODUCTS, "Products, by status.");
-    describe_gauge!(PRODUCTS_LOW, "Products that are sold and of which few are in stock.");
+    describe_gauge!(
+        PRODUCTS_LOW,
+        "Products that are sold and of which few are in stock: LOW_STOCK_THRESHOLD or fewer."
+    );
     describe_gauge!(PRODUCTS_SOLD_OUT, "Products that are sold and of which none is available.");
     describe_gauge!(RESERVED, "Units of products that orders hold.");
     describe_gauge!(EMAILS, "Mails that have not left, by status: pending, or failed and given up.");
@@ -97,11 +97,11 @@ pub(crate) fn describe() {
     );
 }
 
-/// Looks for ever. What fails is tried again; meanwhile the figures are those of the last look, whose time is one of them.
-pub(crate) async fn sample(pool: PgPool) {
+/// Looks for ever; `low_stock` is how many units of a product in stock are few. What fails is tried again; meanwhile the figures are those of the last look, whose time is one of them.
+pub(crate) async fn sample(pool: PgPool, low_stock: i64) {
     loop {
         let began = Instant::now();
-        match standing::look(&pool, LOW_STOCK_THRESHOLD).await {
+        match standing::look(&pool, low_stock).await {
             Ok(standing) => {
                 show(&standing);
                 gauge!(SAMPLE).set(began.elapsed());

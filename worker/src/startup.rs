@@ -8,6 +8,7 @@ use common::{
     config, db,
     exposition::Exposition,
     images::Storage,
+    inventory::LowStock,
     jobs::{Prune, Queue, Reconcile, SweepImages},
     mail::Sender,
     program, telemetry,
@@ -58,7 +59,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         decoding: Arc::default(),
         limits: config.jobs,
         unfulfillable: config.unfulfillable,
-        low_stock: config.low_stock,
+        low_stock: config.operator_email.map(|to| LowStock { to, threshold: config.low_stock_threshold }),
         retention: config.retention,
     };
     let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)
@@ -98,7 +99,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
     }
     tracing::info!(concurrency = config.concurrency, "ready for jobs");
-    tokio::spawn(standing::sample(pool));
+    tokio::spawn(standing::sample(pool, config.low_stock_threshold));
     runtime.run_until(stopped).await?;
     tracing::info!("stopped: no job is running");
     Ok(())
