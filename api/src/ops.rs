@@ -1,6 +1,6 @@
 //! What operators and their machines ask: is it alive, is it ready, how is it doing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -11,7 +11,6 @@ use axum::{
 };
 use chrono::TimeDelta;
 use common::{
-    db,
     exposition::{self, Exposition},
     health,
 };
@@ -26,9 +25,6 @@ use crate::{
     problem::{Problem, kinds},
     state::AppState,
 };
-
-/// Longest wait for the database; probes give up soon, too.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What was found last, and when the looking began. Whoever had asked before that may have it, too: however many ask, one connection looks.
 #[derive(Debug, Default)]
@@ -127,21 +123,5 @@ async fn look(app: &AppState) -> Result<Option<TimeDelta>, &'static str> {
     if !app.gate.is_open() {
         return Err("The database has not been prepared yet.");
     }
-    let checked = async {
-        db::check(&app.pool, app.config.currency).await?;
-        Ok::<_, db::SchemaError>(db::clock_error(&app.pool, app.clock).await?)
-    };
-    match tokio::time::timeout(READY_TIMEOUT, checked).await {
-        Ok(Ok(off)) => {
-            if let Some(off) = off {
-                tracing::error!(seconds = off.num_seconds(), "this machine's clock is not the database's");
-            }
-            Ok(off)
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            Err("The database can't be used now.")
-        }
-        Err(_) => Err("The database doesn't answer in time."),
-    }
+    health::look(&app.pool, app.config.currency, app.clock).await
 }
