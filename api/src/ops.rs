@@ -11,8 +11,8 @@ use axum::{
 };
 use chrono::TimeDelta;
 use common::{
-    exposition::{self, Exposition},
     health,
+    metrics::{self, Exposition},
 };
 use http::header;
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub(crate) fn router(app: AppState, metrics: Exposition) -> Router {
     let metrics = Arc::new(metrics);
     let scrape = move |State(app): State<AppState>| async move {
         app.load.measure();
-        ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], metrics.render())
+        ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.render())
     };
     Router::new()
         .route("/metrics", get(scrape))

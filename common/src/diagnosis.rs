@@ -93,7 +93,8 @@ async fn backend(conn: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(conn).await?.try_get(0)
 }
 
-/// A setting that only the host's end of a connection has says nothing of what lies between.
+/// What this session has not as we asked for it. `tcp_…` can't tell: they are of the server's own socket, which is a pooler's where one lies
+/// between, and none over a Unix socket.
 async fn lost_settings(conn: &mut PgConnection) -> sqlx::Result<Vec<LostSetting>> {
     let mut lost = vec![];
     for (name, wanted) in SESSION.into_iter().filter(|(name, _)| !name.starts_with("tcp_")) {

@@ -15,8 +15,8 @@ use axum::{
 use chrono::TimeDelta;
 use common::{
     clock::Clock,
-    exposition::{self, Exposition},
     health,
+    metrics::{self, Exposition},
     money::Currency,
 };
 use serde_json::json;
@@ -51,7 +51,7 @@ pub(crate) async fn serve(addr: SocketAddr, shared: Arc<Shared>) -> std::io::Res
 }
 
 async fn render(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], shared.metrics.render())
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], shared.metrics.render())
 }
 
 /// Looks for ever whether jobs can be run, for the metrics.
