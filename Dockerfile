@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # One image with kassa-api, kassa-worker and kassa. It runs as a user with no rights; its file system can be read-only.
-# Written, but not yet built: there was no Docker engine where it was written.
+# Not yet tried with Docker.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src

@@ -1,6 +1,6 @@
 //! What operators and their machines ask: is it alive, is it ready, how is it doing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -11,9 +11,8 @@ use axum::{
 };
 use chrono::TimeDelta;
 use common::{
-    db,
-    exposition::{self, Exposition},
     health,
+    metrics::{self, Exposition},
 };
 use http::header;
 use serde::Serialize;
@@ -27,9 +26,6 @@ use crate::{
     state::AppState,
 };
 
-/// Longest wait for the database; probes give up soon, too.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// What was found last, and when the looking began. Whoever had asked before that may have it, too: however many ask, one connection looks.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness(Mutex<Option<(Instant, Result<(), &'static str>)>>);
@@ -39,7 +35,7 @@ pub(crate) fn router(app: AppState, metrics: Exposition) -> Router {
     let metrics = Arc::new(metrics);
     let scrape = move |State(app): State<AppState>| async move {
         app.load.measure();
-        ([(header::CONTENT_TYPE, exposition::CONTENT_TYPE)], metrics.render())
+        ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.render())
     };
     Router::new()
         .route("/metrics", get(scrape))
@@ -127,21 +123,5 @@ async fn look(app: &AppState) -> Result<Option<TimeDelta>, &'static str> {
     if !app.gate.is_open() {
         return Err("The database has not been prepared yet.");
     }
-    let checked = async {
-        db::check(&app.pool, app.config.currency).await?;
-        Ok::<_, db::SchemaError>(db::clock_error(&app.pool, app.clock).await?)
-    };
-    match tokio::time::timeout(READY_TIMEOUT, checked).await {
-        Ok(Ok(off)) => {
-            if let Some(off) = off {
-                tracing::error!(seconds = off.num_seconds(), "this machine's clock is not the database's");
-            }
-            Ok(off)
-        }
-        Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            Err("The database can't be used now.")
-        }
-        Err(_) => Err("The database doesn't answer in time."),
-    }
+    health::look(&app.pool, app.config.currency, app.clock).await
 }

@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use common::{
     config,
     db::{self, SchemaError},
-    exposition::Exposition,
     images::Storage,
+    metrics::Exposition,
     program, telemetry,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

@@ -1,6 +1,7 @@
 //! The way to Postgres: the pool, the migrations, and which database errors are worth another try.
 
 pub(crate) mod metrics;
+pub(crate) mod migrations;
 
 use std::{
     error::Error,
@@ -108,7 +109,10 @@ impl SchemaError {
     /// Whether it may well be gone when one looks again.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Database(error) | Self::Migrate(MigrateError::Execute(error)) => is_unavailable(error),
+            Self::Database(error)
+            | Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                is_unavailable(error)
+            }
             Self::NotMigrated => true,
             Self::Migrate(_) | Self::OtherCurrency { .. } => false,
         }
@@ -116,13 +120,12 @@ impl SchemaError {
 }
 
 /// Brings the schema up to date and writes the shop's currency if this is the first time. Processes that do this at once
-/// take turns.
+/// take turns, and nobody who uses the tables waits longer than a second for it.
 ///
 /// # Errors
 /// See [`SchemaError`].
 pub async fn migrate(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
-    let mut migrations = sqlx::migrate!("../migrations");
-    migrations.set_ignore_missing(true).run(pool).await?; // a newer program may have migrated already
+    migrations::run(pool).await?;
     sqlx::query!("INSERT INTO shop (currency) VALUES ($1) ON CONFLICT DO NOTHING", currency.code())
         .execute(pool)
         .await?;
@@ -157,7 +160,7 @@ pub async fn wait_until_usable(pool: &PgPool, currency: Currency, migrate: bool)
 /// # Errors
 /// See [`SchemaError`].
 pub async fn check(pool: &PgPool, currency: Currency) -> Result<(), SchemaError> {
-    let newest = sqlx::migrate!("../migrations").iter().map(|m| m.version).max().unwrap_or_default();
+    let newest = migrations::MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
     let applied: bool =
         match sqlx::query_scalar("SELECT EXISTS (SELECT FROM _sqlx_migrations WHERE version = $1 AND success)")
             .bind(newest)

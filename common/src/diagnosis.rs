@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
 
-use crate::db::SESSION;
+use crate::db::{SESSION, migrations::MIGRATIONS};
 
 /// What a server says of itself.
 #[derive(Clone, Debug)]
@@ -93,7 +93,8 @@ async fn backend(conn: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::raw_sql("SELECT pg_backend_pid()").fetch_one(conn).await?.try_get(0)
 }
 
-/// A setting that only the host's end of a connection has says nothing of what lies between.
+/// What this session has not as we asked for it. `tcp_…` can't tell: they are of the server's own socket, which is a pooler's where one lies
+/// between, and none over a Unix socket.
 async fn lost_settings(conn: &mut PgConnection) -> sqlx::Result<Vec<LostSetting>> {
     let mut lost = vec![];
     for (name, wanted) in SESSION.into_iter().filter(|(name, _)| !name.starts_with("tcp_")) {
@@ -135,8 +136,8 @@ pub async fn schema(pool: &PgPool) -> sqlx::Result<Schema> {
         sqlx::query_as("SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version")
             .fetch_all(pool)
             .await?;
-    let ours = sqlx::migrate!("../migrations");
-    let ours: HashMap<_, _> = ours.iter().map(|migration| (migration.version, migration.checksum.to_vec())).collect();
+    let ours: HashMap<_, _> =
+        MIGRATIONS.iter().map(|migration| (migration.version, migration.checksum.to_vec())).collect();
     let known: Vec<_> = applied.iter().filter(|(version, ..)| ours.contains_key(version)).collect();
     let wrong = applied.iter().find(|(version, checksum, success)| {
         !success || ours.get(version).is_some_and(|expected| expected != checksum)

@@ -1,6 +1,6 @@
 //! The listener for operators: metrics and health, on an address that is never public. It answers as the API's does.
 
-use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::IntoFuture as _, net::SocketAddr, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -15,18 +15,14 @@ use axum::{
 use chrono::TimeDelta;
 use common::{
     clock::Clock,
-    db,
-    exposition::{self, Exposition},
     health,
+    metrics::{self, Exposition},
     money::Currency,
 };
 use serde_json::json;
 use sqlx::PgPool;
 
 use crate::runtime::Listening;
-
-/// Longest wait for the database; probes give up soon, too.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What the answers are made of.
 pub(crate) struct Shared {
@@ -55,7 +51,7 @@ pub(crate) async fn serve(addr: SocketAddr, shared: Arc<Shared>) -> std::io::Res
 }
 
 async fn render(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, exposition::CONTENT_TYPE)], shared.metrics.render())
+    ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], shared.metrics.render())
 }
 
 /// Looks for ever whether jobs can be run, for the metrics.
@@ -78,23 +74,9 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Response {
 /// Jobs can be run: the database is there, its schema and its currency are right, and new jobs are heard of as they come. All due times
 /// go by the database's clock: one of this machine's that is off does no harm here, but is told of.
 async fn look(shared: &Shared) -> Result<Option<TimeDelta>, &'static str> {
-    let checked = async {
-        db::check(&shared.pool, shared.currency).await?;
-        Ok::<_, db::SchemaError>(db::clock_error(&shared.pool, Clock::System).await?)
-    };
-    let found = match tokio::time::timeout(READY_TIMEOUT, checked).await {
-        Ok(Ok(off)) if shared.listening.is_on() => {
-            if let Some(off) = off {
-                tracing::error!(seconds = off.num_seconds(), "this machine's clock is not the database's");
-            }
-            Ok(off)
-        }
-        Ok(Ok(_)) => Err("New jobs are not heard of; they are looked for each second."),
-        Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            Err("The database can't be used now.")
-        }
-        Err(_) => Err("The database doesn't answer in time."),
+    let found = match health::look(&shared.pool, shared.currency, Clock::System).await {
+        Ok(_) if !shared.listening.is_on() => Err("New jobs are not heard of; they are looked for each second."),
+        found => found,
     };
     health::found(found.is_ok(), found.ok().flatten());
     found

@@ -60,9 +60,9 @@ impl Mailer {
     /// # Errors
     /// When MAIL_FROM or OPERATOR_EMAIL is no address, or MAIL_URL has parts that lettre doesn't know.
     pub fn new(config: &Worker) -> Result<Self, Problems> {
-        if let Some(low) = &config.low_stock {
+        if let Some(operator) = &config.operator_email {
             let unusable = || Problems(vec!["OPERATOR_EMAIL is not a mail address".to_owned()]);
-            low.to.parse::<Mailbox>().map_err(|_| unusable())?;
+            operator.parse::<Mailbox>().map_err(|_| unusable())?;
         }
         Self::open(&config.mail, &config.mail_from, config.smtp_timeout)
     }

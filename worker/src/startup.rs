@@ -6,20 +6,19 @@ use anyhow::Context as _;
 use common::{
     account::ResetTokens,
     config, db,
-    exposition::Exposition,
     images::Storage,
+    inventory::LowStock,
     jobs::{Prune, Queue, Reconcile, SweepImages},
     mail::Sender,
+    metrics::Exposition,
     program, telemetry,
 };
 
 use crate::{
-    figures,
     jobs::{self, Context},
-    ops,
+    metrics, ops,
     runtime::Runtime,
     smtp::Mailer,
-    standing,
     stripe::{self, Stripe},
 };
 
@@ -36,7 +35,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = Exposition::start(config.currency)?;
-    figures::describe();
+    metrics::describe();
     stripe::set_up_tls();
     let mut stopped = pin!(program::told_to_stop()?);
 
@@ -58,7 +57,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         decoding: Arc::default(),
         limits: config.jobs,
         unfulfillable: config.unfulfillable,
-        low_stock: config.low_stock,
+        low_stock: config.operator_email.map(|to| LowStock { to, threshold: config.low_stock_threshold }),
         retention: config.retention,
     };
     let runtime = Runtime::new(&pool, config.jobs, config.concurrency, context)
@@ -98,7 +97,7 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
         () = &mut stopped => return Ok(()),
     }
     tracing::info!(concurrency = config.concurrency, "ready for jobs");
-    tokio::spawn(standing::sample(pool));
+    tokio::spawn(metrics::tables::sample(pool, config.low_stock_threshold));
     runtime.run_until(stopped).await?;
     tracing::info!("stopped: no job is running");
     Ok(())

@@ -29,8 +29,7 @@ fn jwt_secrets(secrets: &[Secret]) -> Finding {
     let weakest = secrets.iter().map(|secret| bits(secret.expose())).fold(f64::INFINITY, f64::min);
     let made_of_words = secrets.iter().any(|secret| !secret.expose().bytes().any(|byte| byte.is_ascii_digit()));
     if weakest < ENOUGH_BITS || made_of_words {
-        let remedy =
-            "put one from `openssl rand -hex 32` before it, and take the old one away after REFRESH_TOKEN_DAYS";
+        let remedy = "replace it by one from `openssl rand -hex 32`: docs/operations/secrets.md";
         return Finding::warning(NAME, "a secret of JWT_SECRET looks as if somebody had thought it up", remedy);
     }
     match secrets.len() {

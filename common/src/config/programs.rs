@@ -16,7 +16,7 @@ use super::{
     },
     variables::{API_METRICS_ADDR, Program, WORKER_METRICS_ADDR},
 };
-use crate::{inventory::LowStock, money::Currency, order::Unfulfillable, prune::Retention, telemetry::LogFormat};
+use crate::{money::Currency, order::Unfulfillable, prune::Retention, telemetry::LogFormat};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -134,8 +134,10 @@ pub struct Worker {
     pub mail_from: String,
     /// What becomes of money for an order that can't be completed.
     pub unfulfillable: Unfulfillable,
-    /// Who is told of low stock, if anybody.
-    pub low_stock: Option<LowStock>,
+    /// The most units in stock that count as few.
+    pub low_stock_threshold: i64,
+    /// Who is told when a sale leaves so few, if anybody.
+    pub operator_email: Option<String>,
     /// Between two comparisons of our books with Stripe's.
     pub reconcile_every: Duration,
     /// How long what has been settled is kept.
@@ -250,7 +252,8 @@ impl Worker {
         let mail = r.required("MAIL_URL", mail_transport);
         let mail_from = r.required("MAIL_FROM", mail_address);
         let unfulfillable = r.required("UNFULFILLABLE_POLICY", parsed);
-        let low_stock = low_stock(&mut r);
+        let low_stock_threshold = r.required("LOW_STOCK_THRESHOLD", at_least(0));
+        let operator_email = r.optional("OPERATOR_EMAIL", mail_address);
         let reconcile_every = r.required("RECONCILE_MINUTES", duration(MINUTE));
         let retention = retention(&mut r);
         let smtp_timeout = r.required("SMTP_TIMEOUT_SECONDS", duration(SECOND));
@@ -273,7 +276,8 @@ impl Worker {
                 mail: mail?,
                 mail_from: mail_from?,
                 unfulfillable: unfulfillable?,
-                low_stock: low_stock?,
+                low_stock_threshold: low_stock_threshold?,
+                operator_email: operator_email?,
                 reconcile_every: reconcile_every?,
                 retention: retention?,
                 smtp_timeout: smtp_timeout?,
@@ -316,13 +320,6 @@ fn retention(r: &mut Reader<'_>) -> Option<Retention> {
     let jobs = r.required("JOB_RETENTION_DAYS", duration(DAY));
     let events = r.required("WEBHOOK_RETENTION_DAYS", duration(DAY));
     Some(Retention { jobs: jobs?, events: events? })
-}
-
-fn low_stock(r: &mut Reader<'_>) -> Option<Option<LowStock>> {
-    let to = r.optional("OPERATOR_EMAIL", mail_address);
-    let threshold = r.required("LOW_STOCK_THRESHOLD", at_least(0));
-    let threshold = threshold?;
-    Some(to?.map(|to| LowStock { to, threshold }))
 }
 
 impl Reader<'_> {

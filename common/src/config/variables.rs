@@ -106,7 +106,7 @@ pub const VARIABLES: &[Variable] = &[
         "LOW_STOCK_THRESHOLD",
         Some("5"),
         WORKER,
-        "the stock down to which a sale has to bring a product for that",
+        "the most units in stock that count as few: for that mail, and for kassa_products_low_on_stock",
     ),
     variable("SMTP_TIMEOUT_SECONDS", Some("60"), WORKER, "longest wait for one mail"),
     variable(

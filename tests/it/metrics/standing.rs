@@ -77,6 +77,23 @@ async fn a_database_that_goes_away_is_counted_and_the_figures_of_its_tables_stan
 }
 
 #[tokio::test]
+async fn products_are_low_on_stock_from_the_configured_number_of_units_on() {
+    let shop = Shop::with(&[("LOW_STOCK_THRESHOLD", "2")]).await; // and nobody is mailed
+    for stock in [1, 2, 3, 5] {
+        shop.product(500, stock).await;
+    }
+    let [_, worker] = shop.operations();
+    eventually("1 and 2 are few", async || {
+        let read = Exposition::of(&worker).await;
+        let all = read.get("kassa_products", &[("status", "active")])?.to_string();
+        let low = read.get("kassa_products_low_on_stock", &[])?.to_string();
+        (all == "4").then(|| assert_eq!(low, "2"))
+    })
+    .await;
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn a_comparison_with_stripe_tells_when_it_ended_and_what_it_found() {
     let shop = Shop::start().await;
     let product = shop.product(500, 5).await;

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::Context;
 use crate::{
-    figures,
+    metrics::IMAGES,
     picture::{self, Picture, SMALL_THUMBNAIL, THUMBNAIL},
     runtime::{Job, JobError},
 };
@@ -73,5 +73,5 @@ async fn refuse(context: &Context, lease: &Lease, wanted: &ToProcess, why: &str)
 }
 
 fn count(outcome: &'static str) {
-    metrics::counter!(figures::IMAGES, "outcome" => outcome).increment(1);
+    metrics::counter!(IMAGES, "outcome" => outcome).increment(1);
 }

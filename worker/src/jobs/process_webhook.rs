@@ -12,7 +12,7 @@ use common::{
 
 use super::context::{Context, stale};
 use crate::{
-    figures,
+    metrics::{EVENT_AGE_WHEN_SETTLED, EVENT_CREATED_TO_SETTLED, EVENTS_PARKED, EVENTS_SETTLED},
     owner::{NotOurs, Owner, OwnerError},
     runtime::{Job, JobError},
 };
@@ -155,7 +155,7 @@ impl Processing<'_> {
     /// What the event is about may turn up yet: looked at again later, until it is too old.
     async fn park(self, reason: &'static str) -> Result<(), JobError> {
         webhook::park(&self.context.pool, self.event.id, reason).await?;
-        metrics::counter!(figures::EVENTS_PARKED).increment(1);
+        metrics::counter!(EVENTS_PARKED).increment(1);
         if self.job.age > self.context.limits.give_up_after {
             return Err(JobError::give_up(anyhow::anyhow!(reason)));
         }
@@ -163,11 +163,11 @@ impl Processing<'_> {
     }
 
     fn settled(self, outcome: &'static str) {
-        metrics::counter!(figures::EVENTS_SETTLED, "outcome" => outcome).increment(1);
-        metrics::histogram!(figures::EVENT_AGE_WHEN_SETTLED)
+        metrics::counter!(EVENTS_SETTLED, "outcome" => outcome).increment(1);
+        metrics::histogram!(EVENT_AGE_WHEN_SETTLED)
             .record(Duration::try_from_secs_f64(self.event.age_seconds).unwrap_or_default().as_secs_f64());
         if let Some(ago) = self.event.created_seconds_ago {
-            metrics::histogram!(figures::EVENT_CREATED_TO_SETTLED).record(ago);
+            metrics::histogram!(EVENT_CREATED_TO_SETTLED).record(ago);
         }
     }
 }

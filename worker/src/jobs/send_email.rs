@@ -6,7 +6,7 @@ use common::{jobs::SendEmail, mail};
 
 use super::Context;
 use crate::{
-    figures,
+    metrics::EMAILS,
     runtime::{Job, JobError},
     smtp::SendError,
 };
@@ -44,5 +44,5 @@ pub async fn run(job: Job<SendEmail>, context: Arc<Context>) -> Result<(), JobEr
 }
 
 fn count(kind: &'static str, outcome: &'static str) {
-    metrics::counter!(figures::EMAILS, "kind" => kind, "outcome" => outcome).increment(1);
+    metrics::counter!(EMAILS, "kind" => kind, "outcome" => outcome).increment(1);
 }

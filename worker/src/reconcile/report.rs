@@ -10,7 +10,7 @@ use futures::future::join_all;
 use sqlx::PgPool;
 
 use super::{ReconcileError, objects::Compared};
-use crate::figures;
+use crate::metrics::{RECONCILED, RECONCILIATIONS};
 
 /// How many objects are asked about at once: at 0.3 s a call that is a quarter of the calls that Stripe allows in a second
 /// (<https://docs.stripe.com/rate-limits>), so that the shop's own are not held up.
@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
                 Outcome::Left(_) => "left",
             };
             let kind = difference.kind.name();
-            metrics::counter!(figures::RECONCILED, "kind" => kind, "outcome" => outcome).increment(1);
+            metrics::counter!(RECONCILED, "kind" => kind, "outcome" => outcome).increment(1);
             tracing::error!(
                 kind,
                 object = difference.stripe_object_id,
@@ -99,7 +99,7 @@ impl<'a> Report<'a> {
     pub(super) async fn finish(self) -> Result<Self, ReconcileError> {
         if let Some(run) = self.run {
             reconciliation::finish(self.pool, run, self.checked).await?;
-            metrics::counter!(figures::RECONCILIATIONS).increment(1);
+            metrics::counter!(RECONCILIATIONS).increment(1);
         }
         Ok(self)
     }

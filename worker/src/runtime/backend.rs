@@ -38,7 +38,7 @@ use super::{
     outcome::{Reason, Setback, Verdict},
     slots::{Place, Slots},
 };
-use crate::figures;
+use crate::metrics::{JOB_DURATION, JOB_START_DELAY};
 
 /// How often a queue is looked at although nothing woke it.
 const POLL: Duration = Duration::from_secs(1);
@@ -201,7 +201,7 @@ impl QueueBackend {
     /// Makes a request of a job. One that can't be decoded is dead.
     async fn accept<P: Payload>(&self, job: Fetched, place: Place) -> Option<Request<P, SqlContext>> {
         let queue = self.queue.name();
-        metrics::histogram!(figures::JOB_START_DELAY, "queue" => queue).record(job.delay);
+        metrics::histogram!(JOB_START_DELAY, "queue" => queue).record(job.delay);
         let trace = trace_of(&job);
         let span = tracing::info_span!(
             "job", job_id = %job.id, queue, attempt = job.attempt, request_id = job.request_id, trace_id = %trace.trace_id()
@@ -285,7 +285,7 @@ impl<P, R: Sync, C> Ack<P, R, C> for Acknowledge {
             return Err(io::Error::other("an attempt ended that nobody began"));
         };
         let took = assignment.fetched.elapsed();
-        metrics::histogram!(figures::JOB_DURATION, "queue" => assignment.queue.name()).record(took);
+        metrics::histogram!(JOB_DURATION, "queue" => assignment.queue.name()).record(took);
         let end = match &response.inner {
             Ok(_) => Ok(()),
             Err(error) => Err(setback(error)),

@@ -13,7 +13,7 @@ use super::{
     in_flight::{Assignment, InFlight},
     outcome::{Reason, Verdict},
 };
-use crate::figures::JOBS_ENDED;
+use crate::metrics::JOBS_ENDED;
 
 /// Outcomes booked in one statement.
 const BATCH: usize = 256;

@@ -8,7 +8,7 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::MissedTickBehavior;
 
 use super::{database::Database, in_flight::InFlight};
-use crate::figures::JOBS_ENDED;
+use crate::metrics::JOBS_ENDED;
 
 /// Attempts without an outcome that make a job dead, in every queue.
 const MAX_CRASHES: i32 = 10;

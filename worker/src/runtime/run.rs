@@ -18,9 +18,8 @@ use super::{
     backend::{QueueBackend, job_id},
     booking::{self, Outcome},
     database::Database,
-    gauges,
     in_flight::InFlight,
-    leases,
+    leases, metrics,
     outcome::{JobError, Setback},
     schedule,
     slots::{Room, Slots},
@@ -148,7 +147,7 @@ impl<S: Send + Sync + 'static> Runtime<S> {
         let mut helpers = JoinSet::new();
         helpers.spawn(wakeups.listen(database.clone()));
         helpers.spawn(leases::keep_up(database.clone(), Arc::clone(&in_flight), worker.clone(), limits.lease));
-        helpers.spawn(gauges::sample(database.clone()));
+        helpers.spawn(metrics::sample(database.clone()));
         for schedule in self.schedules {
             helpers.spawn(schedule);
         }

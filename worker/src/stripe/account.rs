@@ -12,8 +12,6 @@ pub struct Account {
     pub id: String,
     /// Whether it may take money.
     pub charges_enabled: Option<bool>,
-    /// What it is paid out in.
-    pub default_currency: Option<String>,
 }
 
 /// A webhook endpoint of the account (<https://docs.stripe.com/api/webhook_endpoints>).

@@ -23,7 +23,7 @@ use super::{
     Answer,
     error::{Refusal, StripeError},
 };
-use crate::figures;
+use crate::metrics::{STRIPE_REQUEST_DURATION, STRIPE_REQUESTS};
 
 /// The way to Stripe.
 #[derive(Clone, Debug)]
@@ -89,8 +89,8 @@ impl Call<'_> {
             Err(StripeError::Refused(refusal)) => refusal.status.to_string(),
             Err(StripeError::Unanswered(_) | StripeError::Unreadable) => "unanswered".to_owned(),
         };
-        metrics::counter!(figures::STRIPE_REQUESTS, "operation" => self.operation, "outcome" => outcome).increment(1);
-        metrics::histogram!(figures::STRIPE_REQUEST_DURATION, "operation" => self.operation)
+        metrics::counter!(STRIPE_REQUESTS, "operation" => self.operation, "outcome" => outcome).increment(1);
+        metrics::histogram!(STRIPE_REQUEST_DURATION, "operation" => self.operation)
             .record(started.elapsed().as_secs_f64());
         answer
     }

@@ -22,7 +22,7 @@ pub struct Count {
 
 /// The figures, as they were at one moment.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Sample {
     /// Orders, by status.
     pub orders: Vec<Count>,
     /// Products and stock.
@@ -116,12 +116,12 @@ pub struct Table {
 ///
 /// # Errors
 /// The database's, also where it takes longer than ten seconds.
-pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Standing> {
+pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Sample> {
     let mut tx = db::begin_snapshot(pool).await?;
     sqlx::query!("SELECT set_config('statement_timeout', $1, true)", PATIENCE.as_millis().to_string())
         .fetch_one(&mut *tx)
         .await?;
-    let standing = Standing {
+    let sample = Sample {
         orders: orders(&mut tx).await?,
         stock: stock(&mut tx, low_stock).await?,
         emails: emails(&mut tx).await?,
@@ -132,7 +132,7 @@ pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Standing> {
         postgres: postgres(&mut tx).await?,
     };
     tx.commit().await?;
-    Ok(standing)
+    Ok(sample)
 }
 
 async fn orders(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {

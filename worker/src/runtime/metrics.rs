@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use common::jobs::{Queue, State, Tally, tally};
 
 use super::database::Database;
-use crate::figures;
+use crate::metrics::{JOBS, JOBS_OLDEST_DUE_AGE};
 
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -29,8 +29,8 @@ fn show(queue: &str, tallies: &[Tally]) {
     let of_queue = || tallies.iter().filter(|tally| tally.queue == queue);
     for state in [State::Pending, State::Retrying, State::Running, State::Dead] {
         let count = of_queue().find(|tally| tally.state == state).map_or(0, |tally| tally.count);
-        metrics::gauge!(figures::JOBS, "queue" => queue.to_owned(), "state" => state.as_str()).set(count as f64);
+        metrics::gauge!(JOBS, "queue" => queue.to_owned(), "state" => state.as_str()).set(count as f64);
     }
     let oldest = of_queue().map(|tally| tally.oldest_due).fold(0.0, f64::max);
-    metrics::gauge!(figures::JOBS_OLDEST_DUE_AGE, "queue" => queue.to_owned()).set(oldest);
+    metrics::gauge!(JOBS_OLDEST_DUE_AGE, "queue" => queue.to_owned()).set(oldest);
 }

@@ -5,14 +5,11 @@ use std::{error::Error, time::Duration};
 
 use common::{
     order,
-    standing::{self, Count, Postgres, Standing, Table},
+    tables::{self, Count, Postgres, Sample, Table},
 };
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use sqlx::PgPool;
 use tokio::time::Instant;
-
-/// Units of a product in stock that are few.
-pub(crate) const LOW_STOCK_THRESHOLD: i64 = 5;
 
 /// Between two looks, at least.
 const EVERY: Duration = Duration::from_secs(5);
@@ -49,7 +46,10 @@ pub(crate) fn describe() {
         "Orders, by status. Each worker tells of all, as with all that is counted in the tables: take the maximum."
     );
     describe_gauge!(PRODUCTS, "Products, by status.");
-    describe_gauge!(PRODUCTS_LOW, "Products that are sold and of which few are in stock.");
+    describe_gauge!(
+        PRODUCTS_LOW,
+        "Products that are sold and of which few are in stock: LOW_STOCK_THRESHOLD or fewer."
+    );
     describe_gauge!(PRODUCTS_SOLD_OUT, "Products that are sold and of which none is available.");
     describe_gauge!(RESERVED, "Units of products that orders hold.");
     describe_gauge!(EMAILS, "Mails that have not left, by status: pending, or failed and given up.");
@@ -97,13 +97,13 @@ pub(crate) fn describe() {
     );
 }
 
-/// Looks for ever. What fails is tried again; meanwhile the figures are those of the last look, whose time is one of them.
-pub(crate) async fn sample(pool: PgPool) {
+/// Looks for ever; `low_stock` is how many units of a product in stock are few. What fails is tried again; meanwhile the figures are those of the last look, whose time is one of them.
+pub(crate) async fn sample(pool: PgPool, low_stock: i64) {
     loop {
         let began = Instant::now();
-        match standing::look(&pool, LOW_STOCK_THRESHOLD).await {
-            Ok(standing) => {
-                show(&standing);
+        match tables::look(&pool, low_stock).await {
+            Ok(found) => {
+                show(&found);
                 gauge!(SAMPLE).set(began.elapsed());
                 gauge!(SAMPLED_AT).set(now());
             }
@@ -126,23 +126,23 @@ fn now() -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and no figure is beyond 2⁵³")]
-fn show(standing: &Standing) {
-    show_counts(ORDERS, &order::Status::ALL.map(order::Status::name), &standing.orders);
-    show_counts(EMAILS, &["failed", "pending"], &standing.emails);
-    show_counts(EVENTS, &["failed", "parked", "received"], &standing.events);
-    show_counts(REFUNDS, &["outcome_unknown", "pending", "requires_action"], &standing.refunds);
-    show_counts(DISPUTES, &["open", "warning"], &standing.disputes);
-    let stock = &standing.stock;
+fn show(sample: &Sample) {
+    show_counts(ORDERS, &order::Status::ALL.map(order::Status::name), &sample.orders);
+    show_counts(EMAILS, &["failed", "pending"], &sample.emails);
+    show_counts(EVENTS, &["failed", "parked", "received"], &sample.events);
+    show_counts(REFUNDS, &["outcome_unknown", "pending", "requires_action"], &sample.refunds);
+    show_counts(DISPUTES, &["open", "warning"], &sample.disputes);
+    let stock = &sample.stock;
     gauge!(PRODUCTS, "status" => "active").set(stock.active as f64);
     gauge!(PRODUCTS, "status" => "archived").set(stock.archived as f64);
     gauge!(PRODUCTS_LOW).set(stock.low as f64);
     gauge!(PRODUCTS_SOLD_OUT).set(stock.sold_out as f64);
     gauge!(RESERVED).set(stock.reserved as f64);
-    let last = standing.reconciliation;
+    let last = sample.reconciliation;
     gauge!(RECONCILED_AT).set(last.map_or(0.0, |run| run.finished_at.timestamp_millis() as f64 / 1000.0));
     gauge!(DIFFERENCES, "outcome" => "healed").set(last.map_or(0.0, |run| run.healed as f64));
     gauge!(DIFFERENCES, "outcome" => "left").set(last.map_or(0.0, |run| run.left as f64));
-    show_postgres(&standing.postgres);
+    show_postgres(&sample.postgres);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "as in `show`")]

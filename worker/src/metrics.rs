@@ -1,9 +1,11 @@
 //! The worker's metrics: their names, what they mean, and those that begin at 0, so that what happens for the first time is a change.
 
+pub(crate) mod tables;
+
 use common::{jobs::Queue, mail, reconciliation};
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
-use crate::{runtime, standing, stripe};
+use crate::{runtime, stripe};
 
 pub(crate) const JOBS: &str = "kassa_jobs";
 pub(crate) const JOBS_OLDEST_DUE_AGE: &str = "kassa_jobs_oldest_due_age_seconds";
@@ -49,7 +51,7 @@ pub fn describe() {
     describe_counter!(RECONCILIATIONS, "Comparisons of our books with Stripe's that came to their end.");
     describe_counter!(EMAILS, "Attempts to send a mail, by kind and outcome: sent, delayed, refused or withdrawn.");
     describe_counter!(IMAGES, "Uploads that came to an end, by outcome: ready, refused or removed.");
-    standing::describe();
+    tables::describe();
     begin();
 }
 

@@ -1,0 +1,3 @@
+-- no-transaction
+-- For the administrators' list of jobs. Those that are not done are found by the indexes that the queue has.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS jobs_dead_by_id ON jobs (id) WHERE status = 'Killed';
