@@ -7,6 +7,7 @@ use common::{
     config::JobLimits,
     db,
     jobs::{GivesUp, Payload, Queue},
+    metrics::Exposition,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
@@ -52,7 +53,7 @@ async fn tell(_: Job<Nothing>, started: Arc<mpsc::UnboundedSender<Instant>>) -> 
 /// Runs such jobs until standard input ends, as a process of its own.
 pub(crate) async fn work(concurrency: usize) -> Result<()> {
     let options = std::env::var("DATABASE_URL").context("DATABASE_URL is set")?.parse()?;
-    let _recorded = common::telemetry::record_metrics()?; // as the worker does
+    let _recorded = Exposition::start("usd".parse()?)?; // as the worker does
     let pool = db::pool(options, CONNECTIONS);
     let runtime = Runtime::new(&pool, LIMITS, concurrency, ()).register(nothing);
     println!("ready");

@@ -194,7 +194,7 @@ mod tests {
         let told = |source, data| {
             let (id, time) = (Uuid::now_v7(), Utc::now());
             let (kind, actor) = (String::new(), String::new());
-            let mut entry = Entry { id, time, source, kind, actor, request_id: None, trace_id: None, data };
+            let mut entry = Entry { id, created_at: time, source, kind, actor, request_id: None, trace_id: None, data };
             tell_state(&mut entry);
             entry.data
         };

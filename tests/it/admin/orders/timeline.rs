@@ -112,7 +112,7 @@ async fn a_live_job_is_told_of_whichever_queue_it_is_in() {
          SELECT gen_random_uuid(), name, '{}', $2, 'Pending', now() + interval '1 day', now() + interval '1 day' FROM unnest($1::text[]) name",
     );
     insert.bind(&queues).bind(text(&order["id"])).execute(&shop.pool).await.expect("they are enqueued");
-    let entries = pages(&admin, &path(&order, "/timeline"), "limit=100").await;
+    let entries = all(&admin, &path(&order, "/timeline"), 100).await;
     for queue in queues {
         let is_told = |entry: &Value| entry["kind"] == queue && entry["data"]["state"] == "pending";
         assert!(entries.iter().any(is_told), "{queue}: {entries:#?}");
