@@ -89,8 +89,22 @@ async fn refund(pool: &PgPool, id: Uuid) -> sqlx::Result<(Option<String>, About)
     Ok((name, About::Refund(order, facts)))
 }
 
+/// What is sent of an order is what has not come back into the stock.
 async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, About)> {
     let (name, order) = order(pool, id).await?;
+    let lines = sqlx::query!(
+        r#"SELECT name_snapshot, quantity - restocked AS "quantity!", price_snapshot
+           FROM order_items WHERE order_id = $1 AND restocked < quantity ORDER BY id"#,
+        id.0
+    )
+    .fetch_all(pool)
+    .await?;
+    let lines: Vec<_> = lines
+        .into_iter()
+        .map(|l| (l.name_snapshot, l.quantity, Money(l.price_snapshot * i64::from(l.quantity))))
+        .collect();
+    let total = Money(lines.iter().map(|(_, _, all)| all.0).sum()); // no more than the order's
+    let order = OrderFacts { total, lines, ..order };
     let facts =
         sqlx::query_as!(ShipmentFacts, "SELECT carrier, tracking_number FROM shipments WHERE order_id = $1", id.0)
             .fetch_one(pool)
