@@ -41,7 +41,8 @@ async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, Orde
     let row = sqlx::query!(
         r#"SELECT u.name, o.number, o.status AS "status: Status", o.total AS "total: Money", o.expires_at,
                   (SELECT last_error_message FROM payment_intents p
-                   WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because
+                   WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because,
+                  EXISTS (SELECT FROM payment_intents p WHERE p.order_id = o.id AND p.amount_received > 0) AS "was_charged!"
            FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
         id.0
     )
@@ -59,6 +60,7 @@ async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, Orde
         status: row.status,
         total: row.total,
         expires_at: row.expires_at,
+        was_charged: row.was_charged,
         declined_because: row.declined_because,
         lines: lines
             .into_iter()
