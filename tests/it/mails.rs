@@ -225,6 +225,53 @@ async fn an_operator_is_told_of_low_stock_once_each_time_it_is_reached() {
     shop.finish().await;
 }
 
+/// A shop whose job after a payment waits for [`now`].
+async fn patient() -> Shop {
+    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "3")]).await;
+    shop.database.run("CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_at := now() + interval '1 hour'; RETURN NEW; END $$;
+                       CREATE TRIGGER later BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.job_type = 'inventory.decrement') EXECUTE FUNCTION later()").await;
+    shop
+}
+
+async fn now(shop: &Shop) {
+    shop.database.run("DROP TRIGGER IF EXISTS later ON jobs; UPDATE jobs SET run_at = now() WHERE job_type = 'inventory.decrement'; NOTIFY jobs").await;
+    shop.settle().await;
+}
+
+const TOLD_OF_FEW: &str = "SELECT count(*) FROM emails WHERE kind = 'low_stock'";
+
+#[tokio::test]
+async fn few_are_told_of_where_a_refund_was_faster_than_the_sale() {
+    let shop = patient().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let product = shop.product(500, 6).await;
+    let order = shop.paid_order(&shopper, &product, 5).await;
+    let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": 1 }]);
+    admin.refund(&order, &json!({ "amount": 500, "restock": restock })).await.expect(202);
+    admin.wait_for_refunds(&order, &["succeeded"]).await;
+    now(&shop).await;
+    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
+    shop.paid_order(&shopper, &product, 2).await;
+    shop.settle().await;
+    assert_eq!(shop.stock(&product).await, (0, 0));
+    assert_eq!(shop.count(TOLD_OF_FEW).await, 1, "few are few");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn few_are_told_of_where_all_was_given_back_before_the_sale() {
+    let shop = patient().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let product = shop.product(500, 6).await;
+    let order = shop.paid_order(&shopper, &product, 4).await;
+    admin.refund(&order, &json!({})).await.expect(202);
+    shopper.wait_for(&order, "refunded").await;
+    now(&shop).await;
+    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
+    assert_eq!(shop.count(TOLD_OF_FEW).await, 1);
+    shop.finish().await;
+}
+
 #[tokio::test]
 async fn of_many_sales_at_once_one_reaches_low_stock() {
     let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "5")]).await;

@@ -199,7 +199,8 @@ async fn nothing_is_sent_while_money_goes_back_or_a_dispute_is_open_or_lost() {
 
 /// Stripe refuses a refund with which so many units of the order's only line came back into the stock.
 async fn restock_in_vain(shop: &Shop, admin: &Client, order: &Value, units: i64) -> Value {
-    let refused = json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
+    let refused =
+        json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
     let answer = json!({ "kind": "status", "status": 400, "body": { "error": refused } });
     let fault = shop.inject(&json!({ "path": "/v1/refunds", "answer": answer })).await;
     let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": units }]);

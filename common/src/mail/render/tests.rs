@@ -141,7 +141,9 @@ fn of_an_order_only_what_is_so_is_told() {
         assert!(!is_told(Kind::OrderCanceled, status, true), "{status}");
         assert_eq!(is_told(Kind::OrderConfirmed, status, true), [Paid, Fulfilled].contains(&status), "{status}");
     }
-    assert!(is_told(Kind::PaymentFailed, PaymentFailed, false) && !is_told(Kind::PaymentFailed, AwaitingPayment, false));
+    assert!(
+        is_told(Kind::PaymentFailed, PaymentFailed, false) && !is_told(Kind::PaymentFailed, AwaitingPayment, false)
+    );
     let nothing = OrderFacts { lines: vec![], ..facts("Tea") };
     assert!(mail(Kind::Shipped, About::Shipment(nothing, ShipmentFacts::default())).is_moot());
     assert!(!mail(Kind::Shipped, About::Shipment(facts("Tea"), ShipmentFacts::default())).is_moot());
