@@ -54,6 +54,7 @@ async fn enter(
     store::set_status(tx, order, status).await?;
     if from == Status::PaymentReview && status == Status::Paid {
         store::set_review_reason(tx, order.id, None).await?;
+        order.was_paid = timeline::has(tx, order.id, "order.paid").await?;
     }
     match (status, order.cancel_reason) {
         (Status::Paid, Some(_)) => store::set_cancel_reason(tx, order, None).await?,
