@@ -94,7 +94,9 @@ fn for_people(order: &AdminOrderView, entries: &[Entry]) -> String {
         }
     }
     for item in &view.items {
-        row("line", &format!("{} × {}, {} ({})", item.quantity, short(&item.name), money(item.line_total), item.id));
+        let back = item.restocked.filter(|units| *units > 0).map(|units| format!(", {units} came back into the stock"));
+        let (name, all) = (short(&item.name), money(item.line_total));
+        row("line", &format!("{} × {name}, {all} ({}){}", item.quantity, item.id, back.unwrap_or_default()));
     }
     row("total", &format!("{}, given back {}", money(view.total), money(view.refunded_total)));
     row("payment", view.payment.intent_id.as_deref().unwrap_or("none at Stripe yet"));

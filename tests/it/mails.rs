@@ -103,6 +103,50 @@ async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
 }
 
 #[tokio::test]
+async fn a_shopper_who_has_paid_late_is_not_told_that_nothing_was_charged() {
+    let shop = Shop::start().await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &shop.product(500, 5).await, 1).await;
+    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
+    shopper.cancel(&order).await.expect(202);
+    shopper.wait_for(&order, "canceled").await;
+    let tried = "SELECT count(*) FROM emails WHERE kind = 'order_canceled' AND attempts > 0";
+    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    // A second intent of the same order, that somebody pays late.
+    let late = shop.make_intent(&order, 2).await;
+    shop.confirm_intent(&late, "pm_card_visa").await.expect(200);
+    shopper.wait_for(&order, "paid").await;
+    shop.mail.remove_faults();
+    shop.settle().await;
+    let mails = shop.mails(&shopper.email, 1).await;
+    assert!(mails.len() == 1 && mails[0].0.contains("confirmed"), "{mails:?}");
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'withdrawn'").await, 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn an_order_whose_money_went_back_meanwhile_is_confirmed_only_once_it_is_paid_again() {
+    let shop = Shop::start().await;
+    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
+    let (admin, (email, order)) = (shop.admin().await, paid(&shop).await);
+    let tried = "SELECT count(*) FROM emails WHERE kind = 'order_confirmed' AND attempts > 0";
+    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    admin.refund(&order, &json!({})).await.expect(202);
+    let seen = admin.wait_for_refunds(&order, &["succeeded"]).await;
+    shop.mail.remove_faults();
+    shop.settle().await;
+    let mails = shop.mails(&email, 1).await;
+    assert!(mails.len() == 1 && mails[0].0.contains("on its way back"), "{mails:?}");
+    let refund = format!("/refunds/{}", text(&seen["refunds"][0]["stripe_refund_id"]));
+    shop.control().post(&refund, &json!({ "status": "failed" })).await.expect(200);
+    admin.wait_for_refunds(&order, &["failed"]).await;
+    admin.accept(&order).await.expect(200);
+    let mails = shop.mails(&email, 2).await;
+    assert!(mails[1].0.contains("confirmed"), "{mails:?}");
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn each_refund_that_arrives_is_told_of_once_with_its_amount() {
     let shop = Shop::start().await;
     let (admin, (email, order)) = (shop.admin().await, paid(&shop).await);
@@ -178,6 +222,53 @@ async fn an_operator_is_told_of_low_stock_once_each_time_it_is_reached() {
     admin.call(reqwest::Method::PUT, &path, Some(&more), &[("if-match", &etag)]).await.expect(200);
     buy(4).await;
     assert_eq!(shop.mails(OPERATOR, 2).await[1].0, format!("Kassa: 1 left of {}", text(&product["name"])));
+    shop.finish().await;
+}
+
+/// A shop whose job after a payment waits for [`now`].
+async fn patient() -> Shop {
+    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "3")]).await;
+    shop.database.run("CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_at := now() + interval '1 hour'; RETURN NEW; END $$;
+                       CREATE TRIGGER later BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.job_type = 'inventory.decrement') EXECUTE FUNCTION later()").await;
+    shop
+}
+
+async fn now(shop: &Shop) {
+    shop.database.run("DROP TRIGGER IF EXISTS later ON jobs; UPDATE jobs SET run_at = now() WHERE job_type = 'inventory.decrement'; NOTIFY jobs").await;
+    shop.settle().await;
+}
+
+const TOLD_OF_FEW: &str = "SELECT count(*) FROM emails WHERE kind = 'low_stock'";
+
+#[tokio::test]
+async fn few_are_told_of_where_a_refund_was_faster_than_the_sale() {
+    let shop = patient().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let product = shop.product(500, 6).await;
+    let order = shop.paid_order(&shopper, &product, 5).await;
+    let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": 1 }]);
+    admin.refund(&order, &json!({ "amount": 500, "restock": restock })).await.expect(202);
+    admin.wait_for_refunds(&order, &["succeeded"]).await;
+    now(&shop).await;
+    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
+    shop.paid_order(&shopper, &product, 2).await;
+    shop.settle().await;
+    assert_eq!(shop.stock(&product).await, (0, 0));
+    assert_eq!(shop.count(TOLD_OF_FEW).await, 1, "few are few");
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn few_are_told_of_where_all_was_given_back_before_the_sale() {
+    let shop = patient().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let product = shop.product(500, 6).await;
+    let order = shop.paid_order(&shopper, &product, 4).await;
+    admin.refund(&order, &json!({})).await.expect(202);
+    shopper.wait_for(&order, "refunded").await;
+    now(&shop).await;
+    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
+    assert_eq!(shop.count(TOLD_OF_FEW).await, 1);
     shop.finish().await;
 }
 

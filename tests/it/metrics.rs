@@ -157,6 +157,47 @@ async fn what_happened_is_counted_once() {
     shop.finish().await;
 }
 
+#[tokio::test]
+async fn money_is_counted_once_and_in_its_own_currency() {
+    let shop = Shop::start().await;
+    let (admin, shopper, product) = (shop.admin().await, shop.shopper().await, shop.product(500, 5).await);
+    // Paid, refunded in vain, accepted: paid once.
+    let order = shop.paid_order(&shopper, &product, 1).await;
+    shop.settle().await;
+    admin.refund(&order, &json!({})).await.expect(202);
+    shopper.wait_for(&order, "refunded").await;
+    let refund = admin.inspect(&order).await["refunds"][0]["stripe_refund_id"].clone();
+    shop.control().post(&format!("/refunds/{}", text(&refund)), &json!({ "status": "failed" })).await.expect(200);
+    shopper.wait_for(&order, "payment_review").await;
+    admin.accept(&order).await.expect(200);
+    // Paid in another currency: it goes back.
+    let foreign = shop.order(&shopper, &product, 1).await;
+    let path = format!("/payment_intents/{}", text(&foreign["payment"]["intent_id"]));
+    shop.control().post(&path, &json!({ "currency": "eur" })).await.expect(200);
+    shop.confirm(&foreign, "pm_card_visa").await.expect(200);
+    shopper.wait_for(&foreign, "refunded").await;
+    shop.settle().await;
+    let [api, worker] = shop.operations();
+    let programs = [Exposition::of(&api).await, Exposition::of(&worker).await];
+    for (name, currency, sum) in [
+        ("kassa_orders_paid_total", "usd", 1),
+        ("kassa_revenue_minor_units_total", "usd", 500),
+        ("kassa_refunded_minor_units_total", "usd", 500),
+        ("kassa_refunds_reversed_minor_units_total", "usd", 500),
+        ("kassa_refunded_minor_units_total", "eur", 500),
+    ] {
+        let told: f64 = programs.iter().filter_map(|program| program.get(name, &[("currency", currency)])).sum();
+        assert_eq!(told.to_string(), sum.to_string(), "{name} in {currency}");
+    }
+    let seen = admin.inspect(&foreign).await;
+    assert_eq!((&seen["currency"], &seen["refunds"][0]["currency"]), (&json!("usd"), &json!("eur")));
+    for event in ["payment_intent.succeeded", "refund.created"] {
+        let list = format!("/admin/payments?order={}&operation=event:{event}", foreign["number"]);
+        assert_eq!(admin.get(&list).await.expect(200)["items"][0]["currency"], "eur", "{event}");
+    }
+    shop.finish().await;
+}
+
 /// What promtool finds wrong with what a program exposes.
 fn lint(exposed: &str) -> String {
     let mut promtool = Command::new(tool("promtool"));

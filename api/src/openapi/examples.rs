@@ -88,15 +88,16 @@ fn named(schema: &str) -> Option<Value> {
             let mut order = named("Order")?;
             order["status"] = json!("paid");
             order["payment"]["client_secret"] = json!(null);
+            order["items"][0]["restocked"] = json!(1);
             order["user"] = json!({
                 "id": "01a209b7-a001-7000-8000-0000000000aa", "email": "ada@example.com", "name": "Ada Lovelace",
             });
             order["review_reason"] = json!(null);
             order["cancel_reason"] = json!(null);
             order["refunds"] = json!([{
-                "id": "01a209b7-c001-7000-8000-0000000000ee", "amount": 1250, "reason": "One was broken.", "status": "pending",
-                "origin": "operator", "stripe_refund_id": null, "failure_reason": null, "outcome_unknown": false, "created_at": TIME,
-                "updated_at": TIME,
+                "id": "01a209b7-c001-7000-8000-0000000000ee", "amount": 1250, "currency": "usd", "reason": "One was broken.",
+                "status": "pending", "origin": "operator", "stripe_refund_id": null, "failure_reason": null, "outcome_unknown": false,
+                "created_at": TIME, "updated_at": TIME,
             }]);
             order["disputes"] = json!([]);
             order["shipment"] = json!(null);

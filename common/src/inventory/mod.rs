@@ -18,7 +18,7 @@ pub(crate) use ledger::{Movement, record};
 pub use low_stock::LowStock;
 pub(crate) use reserve::{Reserved, hold_again, holds, release, released, reserve};
 pub use restock::RestockError;
-pub(crate) use restock::{has_come_back, restock};
+pub(crate) use restock::{has_come_back, has_units_left, restock};
 
 use crate::id::ProductId;
 

@@ -41,6 +41,16 @@ pub(crate) async fn has_come_back(tx: &mut PgConnection, order: OrderId) -> sqlx
     .await
 }
 
+/// Whether an order has units that have not come back into the stock.
+pub(crate) async fn has_units_left(tx: &mut PgConnection, order: OrderId) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM order_items WHERE order_id = $1 AND restocked < quantity) AS "has!""#,
+        order.0
+    )
+    .fetch_one(tx)
+    .await
+}
+
 /// Takes the named units back, in the transaction that has the order locked. A named line that the order still holds is sold first, so
 /// that each unit that comes back has gone before.
 pub(crate) async fn restock(

@@ -41,7 +41,8 @@ async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, Orde
     let row = sqlx::query!(
         r#"SELECT u.name, o.number, o.status AS "status: Status", o.total AS "total: Money", o.expires_at,
                   (SELECT last_error_message FROM payment_intents p
-                   WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because
+                   WHERE p.order_id = o.id ORDER BY generation DESC LIMIT 1) AS declined_because,
+                  EXISTS (SELECT FROM payment_intents p WHERE p.order_id = o.id AND p.amount_received > 0) AS "was_charged!"
            FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
         id.0
     )
@@ -59,6 +60,7 @@ async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, Orde
         status: row.status,
         total: row.total,
         expires_at: row.expires_at,
+        was_charged: row.was_charged,
         declined_because: row.declined_because,
         lines: lines
             .into_iter()
@@ -89,8 +91,22 @@ async fn refund(pool: &PgPool, id: Uuid) -> sqlx::Result<(Option<String>, About)
     Ok((name, About::Refund(order, facts)))
 }
 
+/// What is sent of an order is what has not come back into the stock.
 async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, About)> {
     let (name, order) = order(pool, id).await?;
+    let lines = sqlx::query!(
+        r#"SELECT name_snapshot, quantity - restocked AS "quantity!", price_snapshot
+           FROM order_items WHERE order_id = $1 AND restocked < quantity ORDER BY id"#,
+        id.0
+    )
+    .fetch_all(pool)
+    .await?;
+    let lines: Vec<_> = lines
+        .into_iter()
+        .map(|l| (l.name_snapshot, l.quantity, Money(l.price_snapshot * i64::from(l.quantity))))
+        .collect();
+    let total = Money(lines.iter().map(|(_, _, all)| all.0).sum()); // no more than the order's
+    let order = OrderFacts { total, lines, ..order };
     let facts =
         sqlx::query_as!(ShipmentFacts, "SELECT carrier, tracking_number FROM shipments WHERE order_id = $1", id.0)
             .fetch_one(pool)

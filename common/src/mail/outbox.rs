@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Announces something about an order to its shopper, in the caller's transaction. The same thing is told once, however often
-/// this is called.
+/// this is called; what was not told because it was no longer so is told where it is so again.
 pub(crate) async fn enqueue(tx: &mut PgConnection, kind: Kind, order: &Order) -> sqlx::Result<()> {
     write(tx, kind, order.id.0, Recipient::User(order.user_id)).await
 }
@@ -51,11 +51,12 @@ async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, to: Recipient<'_
         Recipient::User(user) => (Some(user.0), None),
         Recipient::Address(address) => (None, Some(address)),
     };
-    let written = sqlx::query!(
+    let written = sqlx::query_scalar!(
         r#"INSERT INTO emails (id, kind, object_id, "to", dedupe_key, request_id, trace_id)
            VALUES ($1, $2::text, $3, coalesce($5::text, (SELECT email::text FROM users WHERE id = $4)),
                    $2::text || ':' || $3::uuid, $6, $7)
-           ON CONFLICT (dedupe_key) DO NOTHING"#,
+           ON CONFLICT (dedupe_key) DO UPDATE SET status = 'pending' WHERE emails.status = 'withdrawn'
+           RETURNING id AS "id: EmailId""#,
         id.0,
         kind.name(),
         object,
@@ -64,10 +65,10 @@ async fn write(tx: &mut PgConnection, kind: Kind, object: Uuid, to: Recipient<'_
         cause::request_id(),
         cause::trace_id(),
     )
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    if written.rows_affected() == 1 {
-        jobs::enqueue(tx, &SendEmail { email_id: id }).await?;
+    if let Some(email_id) = written {
+        jobs::enqueue(tx, &SendEmail { email_id }).await?;
     }
     Ok(())
 }

@@ -55,6 +55,8 @@ pub struct OrderFacts {
     pub total: Money,
     /// Until when it can be paid.
     pub expires_at: DateTime<Utc>,
+    /// Whether money has come for it, whatever became of that.
+    pub was_charged: bool,
     /// What the shopper was told of the declined payment.
     pub declined_because: Option<String>,
     /// Its lines: name, units, minor units for all.
@@ -122,13 +124,18 @@ impl About {
 }
 
 impl Outgoing {
-    /// Whether it is no longer true, or of use to nobody: a shopper who has paid since must not be asked to pay again, nor told of money
-    /// that came back to the shop; a link may be spent; of what isn't for sale any more, little is enough.
+    /// Whether it is no longer true, or of use to nobody: a shopper who has paid since must not be asked to pay again, nor told that nothing
+    /// was charged, nor of money that came back to the shop, nor that an order is confirmed whose money has gone back; a parcel of which
+    /// all has come back is on no way; a link may be spent; of what isn't for sale any more, little is enough.
     pub fn is_moot(&self) -> bool {
         match &self.about {
-            About::Order(order) => self.kind == Kind::PaymentFailed && order.status != Status::PaymentFailed,
+            About::Order(order) => match self.kind {
+                Kind::PaymentFailed => order.status != Status::PaymentFailed,
+                Kind::OrderCanceled => order.status != Status::Canceled || order.was_charged,
+                _ => !matches!(order.status, Status::Paid | Status::Fulfilled),
+            },
             About::Refund(_, refund) => !refund.has_succeeded,
-            About::Shipment(..) => false,
+            About::Shipment(order, _) => order.lines.is_empty(),
             About::PasswordReset(reset) => !reset.is_open,
             About::Stock(stock) => !stock.is_for_sale,
         }

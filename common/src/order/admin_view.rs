@@ -54,6 +54,8 @@ pub struct RefundView {
     pub id: RefundId,
     /// Minor units.
     pub amount: Money,
+    /// Lower-case ISO 4217 code: that of the payment, which may be another than the order's.
+    pub currency: String,
     /// Why, in the words of whoever asked.
     pub reason: Option<String>,
     /// Where it stands.
@@ -147,10 +149,10 @@ pub(super) async fn admin_views(tx: &mut PgConnection, ids: &[Uuid], key: &str) 
 
 async fn refunds(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(OrderId, RefundView)>> {
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: RefundId", order_id AS "order_id: OrderId", amount AS "amount: Money", reason,
-                  status AS "status: RefundStatus", origin AS "origin: RefundOrigin", stripe_refund_id, failure_reason,
-                  outcome_unknown, created_at, updated_at
-           FROM refunds WHERE order_id = ANY($1) ORDER BY id"#,
+        r#"SELECT r.id AS "id: RefundId", r.order_id AS "order_id: OrderId", r.amount AS "amount: Money", p.currency, r.reason,
+                  r.status AS "status: RefundStatus", r.origin AS "origin: RefundOrigin", r.stripe_refund_id,
+                  r.failure_reason, r.outcome_unknown, r.created_at, r.updated_at
+           FROM refunds r JOIN payment_intents p ON p.id = r.payment_intent_id WHERE r.order_id = ANY($1) ORDER BY r.id"#,
         orders
     )
     .fetch_all(tx)
@@ -159,6 +161,7 @@ async fn refunds(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(Or
         let refund = RefundView {
             id: row.id,
             amount: row.amount,
+            currency: row.currency,
             reason: row.reason,
             status: row.status,
             origin: row.origin,

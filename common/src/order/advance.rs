@@ -54,6 +54,7 @@ async fn enter(
     store::set_status(tx, order, status).await?;
     if from == Status::PaymentReview && status == Status::Paid {
         store::set_review_reason(tx, order.id, None).await?;
+        order.was_paid = timeline::has(tx, order.id, "order.paid").await?;
     }
     match (status, order.cancel_reason) {
         (Status::Paid, Some(_)) => store::set_cancel_reason(tx, order, None).await?,
@@ -78,7 +79,7 @@ async fn enter(
             store::set_review_reason(tx, order.id, Some(reason)).await?;
         }
         // What was paid for and is not named as coming back has gone, whether or not its job was faster.
-        Status::Refunded if from == Status::Paid => drop(inventory::sell_held(tx, order.id).await?),
+        Status::Refunded if from == Status::Paid => inventory::sell_held(tx, order.id).await?,
         Status::Refunded => inventory::release(tx, order.id).await?,
         Status::Fulfilled => mail::enqueue(tx, Kind::Shipped, order).await?,
         Status::Pending | Status::AwaitingPayment | Status::Processing | Status::Canceling => {}

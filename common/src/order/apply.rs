@@ -100,7 +100,7 @@ pub(crate) async fn book(
             not => Ok(not),
         },
         News::Dispute(report, payment) => match book_payment(tx, id, payment, source, policy).await? {
-            Booked::Order(order) => book_dispute(tx, order, report, source).await,
+            Booked::Order(order) => book_dispute(tx, order, report, payment.intent, source).await,
             not => Ok(not),
         },
     }

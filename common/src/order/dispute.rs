@@ -9,11 +9,12 @@ use crate::{
     payment::{self, DisputeReport, DisputeStatus, LogEntry, StoredDispute},
 };
 
-/// Books what Stripe says of a dispute.
+/// Books what Stripe says of a dispute over the intent `intent` (`pi_…`).
 pub(super) async fn book_dispute(
     tx: &mut PgConnection,
     mut order: Order,
     report: &DisputeReport,
+    intent: &str,
     source: Source<'_>,
 ) -> sqlx::Result<Booked> {
     let id = order.id;
@@ -21,12 +22,14 @@ pub(super) async fn book_dispute(
     if stored == StoredDispute::Stale {
         return Ok(Booked::Not(Applied::Stale));
     }
+    let intent = payment::intent_of(tx, id, intent).await?;
     let entry = LogEntry {
         order_id: Some(id),
         operation: source.operation,
         stripe_request_id: source.stripe_request_id,
         stripe_object_id: Some(&report.stripe_id),
         amount: Some(report.amount),
+        currency: intent.as_ref().map(|intent| intent.currency.as_str()),
         outcome: report.status.name(),
         error_type: report.reason.as_deref(),
         ..LogEntry::default()

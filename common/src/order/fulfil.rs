@@ -83,6 +83,9 @@ pub enum FulfilError {
     /// Its units have not left the stock yet.
     #[error("a line is still held")]
     StillHeld,
+    /// All that was bought came back into the stock, and may have been sold to others since.
+    #[error("all its units came back into the stock")]
+    NothingLeft,
     /// Its money is about to go back.
     #[error("a refund is under way")]
     RefundUnderWay,
@@ -133,6 +136,9 @@ async fn fulfil_once(pool: &PgPool, request: &Fulfil) -> Result<Fulfilled, Fulfi
     }
     if inventory::holds(&mut tx, order.id).await? {
         return Err(FulfilError::StillHeld);
+    }
+    if !inventory::has_units_left(&mut tx, order.id).await? {
+        return Err(FulfilError::NothingLeft);
     }
     insert(&mut tx, request).await?;
     let (actor, before) = (Actor::User(request.admin), json!({ "status": order.status }));

@@ -34,6 +34,7 @@ pub(super) async fn book_intent(
         stripe_request_id: source.stripe_request_id,
         stripe_object_id: Some(&report.stripe_id),
         amount: Some(report.amount),
+        currency: Some(&report.currency),
         outcome: report.status.as_str(),
         decline_code: report.last_error.as_ref().map(|e| e.code.as_str()),
         ..LogEntry::default()

@@ -2,7 +2,7 @@
 
 use metrics::{counter, describe_counter};
 
-use super::{Order, Status};
+use super::{Order, Settled, Status};
 use crate::{
     money::{Currency, Money},
     payment::{DisputeStatus, RefundOrigin, RefundStatus},
@@ -14,6 +14,7 @@ const PAID: &str = "kassa_orders_paid_total";
 const REVENUE: &str = "kassa_revenue_minor_units_total";
 const REFUNDS: &str = "kassa_refunds_total";
 const REFUNDED: &str = "kassa_refunded_minor_units_total";
+const REVERSED: &str = "kassa_refunds_reversed_minor_units_total";
 const DISPUTES: &str = "kassa_disputes_total";
 
 /// Where an order can be that goes to review.
@@ -34,7 +35,7 @@ pub(crate) fn describe_metrics(currency: Currency) {
         TRANSITIONS,
         "Changes of an order's status, by the one that it left and the one that it entered."
     );
-    describe_counter!(PAID, "Orders paid, by currency.");
+    describe_counter!(PAID, "Orders paid, by currency; each once.");
     describe_counter!(
         REVENUE,
         "Totals of the orders paid, in minor units, by currency. What was refunded is counted apart."
@@ -43,7 +44,11 @@ pub(crate) fn describe_metrics(currency: Currency) {
         REFUNDS,
         "What Stripe told of refunds, by status and by who had asked: operator, policy, duplicate or stripe."
     );
-    describe_counter!(REFUNDED, "Money of the refunds that succeeded, in minor units, by currency.");
+    describe_counter!(REFUNDED, "Money of the refunds that succeeded, in minor units, by the payment's currency.");
+    describe_counter!(
+        REVERSED,
+        "Money of the refunds that failed after they had succeeded, in minor units, by the payment's currency."
+    );
     describe_counter!(DISPUTES, "What Stripe told of disputes, by status: warning, open, won or lost.");
     counter!(PLACED).increment(0);
     for from in BEFORE_REVIEW {
@@ -57,7 +62,7 @@ pub(crate) fn describe_metrics(currency: Currency) {
     for status in [DisputeStatus::Warning, DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost] {
         counter!(DISPUTES, "status" => status.name()).increment(0);
     }
-    for money in [PAID, REVENUE, REFUNDED] {
+    for money in [PAID, REVENUE, REFUNDED, REVERSED] {
         counter!(money, "currency" => currency.code().to_owned()).increment(0);
     }
 }
@@ -70,15 +75,17 @@ pub(super) fn placed() {
 pub(super) fn moved(order: &Order) {
     for (from, to) in &order.moves {
         counter!(TRANSITIONS, "from" => from.name(), "to" => to.name()).increment(1);
-        if *to == Status::Paid {
+        if *to == Status::Paid && !order.was_paid {
             counter!(PAID, "currency" => order.currency.clone()).increment(1);
             counter!(REVENUE, "currency" => order.currency.clone()).increment(minor_units(order.total));
         }
     }
-    for (origin, status, amount) in &order.refunds {
+    for Settled { origin, before, status, amount, currency } in &order.refunds {
         counter!(REFUNDS, "origin" => origin.name(), "status" => status.name()).increment(1);
         if *status == RefundStatus::Succeeded {
-            counter!(REFUNDED, "currency" => order.currency.clone()).increment(minor_units(*amount));
+            counter!(REFUNDED, "currency" => currency.clone()).increment(minor_units(*amount));
+        } else if *before == Some(RefundStatus::Succeeded) {
+            counter!(REVERSED, "currency" => currency.clone()).increment(minor_units(*amount));
         }
     }
     for status in &order.disputes {

@@ -79,7 +79,20 @@ pub struct Order {
     /// What became of disputes over it in this transaction.
     disputes: Vec<DisputeStatus>,
     /// What became of refunds of it in this transaction.
-    refunds: Vec<(RefundOrigin, RefundStatus, Money)>,
+    refunds: Vec<Settled>,
+    /// Whether it had been paid before it went to review, which it leaves as a paid one in this transaction.
+    was_paid: bool,
+}
+
+/// What became of a refund.
+#[derive(Clone, Debug)]
+struct Settled {
+    origin: RefundOrigin,
+    before: Option<RefundStatus>,
+    status: RefundStatus,
+    amount: Money,
+    /// That of the payment, which may be another than the order's.
+    currency: String,
 }
 
 /// Why an order was canceled.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
-use super::{Applied, Booked, Event, Order, Source, Status, advance::advance, store, timeline};
+use super::{Applied, Booked, Event, Order, Settled, Source, Status, advance::advance, store, timeline};
 use crate::{
     actor::Actor,
     audit::{self, Act, Action, Object},
@@ -164,7 +164,7 @@ pub(super) async fn book_refund(
     let Some(intent) = payment::intent_of(tx, id, intent).await? else {
         return Ok(Booked::Not(Applied::Stale)); // another order's by now
     };
-    let Some(refund) = payment::store_refund(tx, id, intent, report, source.seen).await? else {
+    let Some(refund) = payment::store_refund(tx, id, intent.id, report, source.seen).await? else {
         return Ok(Booked::Not(Applied::Stale));
     };
     let entry = LogEntry {
@@ -173,6 +173,7 @@ pub(super) async fn book_refund(
         stripe_request_id: source.stripe_request_id,
         stripe_object_id: Some(&report.stripe_id),
         amount: Some(report.amount),
+        currency: Some(&intent.currency),
         outcome: report.status.name(),
         error_type: report.failure_reason.as_deref(),
         ..LogEntry::default()
@@ -185,7 +186,13 @@ pub(super) async fn book_refund(
         if report.status == RefundStatus::Succeeded {
             mail::enqueue_refunded(tx, refund.id, order.user_id).await?;
         }
-        order.refunds.push((refund.origin, report.status, report.amount));
+        order.refunds.push(Settled {
+            origin: refund.origin,
+            before: refund.before,
+            status: report.status,
+            amount: report.amount,
+            currency: intent.currency,
+        });
         if report.status.is_off() {
             came_to_nothing(tx, &mut order, &refund).await?;
         }

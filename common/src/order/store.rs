@@ -31,6 +31,7 @@ pub(crate) async fn lock(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<Opt
         moves: vec![],
         disputes: vec![],
         refunds: vec![],
+        was_paid: false,
     }))
 }
 

@@ -57,6 +57,10 @@ pub struct OrderItemView {
     pub price: Money,
     /// Minor units for all.
     pub line_total: Money,
+    /// Units that came back into the stock. Only administrators are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = i32, required = false)]
+    pub restocked: Option<i32>,
 }
 
 /// What a client needs in order to pay.
@@ -90,7 +94,7 @@ pub struct LastError {
 pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
     let mut conn = pool.acquire().await?;
     let rows = headers(&mut conn, user, Some(id), None, None, 1).await?;
-    Ok(with_items(&mut conn, rows, key).await?.pop())
+    Ok(with_items(&mut conn, rows, key).await?.pop().map(OrderView::for_shopper))
 }
 
 /// When each of these orders moved last. Those that aren't there are left out.
@@ -118,7 +122,8 @@ pub async fn list(
     let one_more = limit.one_more();
     let mut conn = pool.acquire().await?;
     let rows = headers(&mut conn, user, None, status, before, one_more).await?;
-    Ok(Page::from_rows(with_items(&mut conn, rows, key).await?, limit, |order| order.id))
+    let orders = with_items(&mut conn, rows, key).await?.into_iter().map(OrderView::for_shopper).collect();
+    Ok(Page::from_rows(orders, limit, |order| order.id))
 }
 
 struct Header {
@@ -193,7 +198,7 @@ async fn with_items(conn: &mut PgConnection, headers: Vec<Header>, key: &str) ->
     let ids: Vec<Uuid> = headers.iter().map(|h| h.id.0).collect();
     let items = sqlx::query!(
         r#"SELECT id AS "id: OrderItemId", order_id AS "order_id: OrderId", product_id AS "product_id: ProductId",
-                  name_snapshot, price_snapshot AS "price: Money", quantity
+                  name_snapshot, price_snapshot AS "price: Money", quantity, restocked
            FROM order_items WHERE order_id = ANY($1) ORDER BY order_id, id"#,
         &ids
     )
@@ -209,10 +214,19 @@ async fn with_items(conn: &mut PgConnection, headers: Vec<Header>, key: &str) ->
                 quantity: i.quantity,
                 price: i.price,
                 line_total: Money(i.price.0 * i64::from(i.quantity)), // checked when the order was placed
+                restocked: Some(i.restocked),
             });
             OrderView { items: items.collect(), ..h.into_view(key) }
         })
         .collect())
+}
+
+impl OrderView {
+    /// Without what only administrators are told.
+    fn for_shopper(mut self) -> Self {
+        self.items.iter_mut().for_each(|item| item.restocked = None);
+        self
+    }
 }
 
 impl Header {

@@ -85,14 +85,24 @@ pub struct KnownIntent {
     pub seen: DateTime<Utc>,
 }
 
+/// An intent of an order's.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnIntent {
+    /// Ours.
+    pub id: PaymentIntentId,
+    /// Lower-case ISO 4217 code, which may be another than the order's.
+    pub currency: String,
+}
+
 /// Which of the order's intents has this id at Stripe.
 pub(crate) async fn intent_of(
     tx: &mut PgConnection,
     order: OrderId,
     stripe_id: &str,
-) -> sqlx::Result<Option<PaymentIntentId>> {
-    sqlx::query_scalar!(
-        r#"SELECT id AS "id: PaymentIntentId" FROM payment_intents WHERE order_id = $1 AND stripe_id = $2"#,
+) -> sqlx::Result<Option<OwnIntent>> {
+    sqlx::query_as!(
+        OwnIntent,
+        r#"SELECT id AS "id: PaymentIntentId", currency FROM payment_intents WHERE order_id = $1 AND stripe_id = $2"#,
         order.0,
         stripe_id
     )

@@ -44,9 +44,9 @@ pub struct LoggedPayment {
     pub operation: String,
     /// `pi_…`, `re_…`
     pub stripe_object_id: Option<String>,
-    /// Minor units of the order's currency.
+    /// Minor units.
     pub amount: Option<Money>,
-    /// The order's.
+    /// Lower-case ISO 4217 code: that of the payment, which may be another than the order's.
     pub currency: Option<String>,
     /// `ok`, `declined`, `error`, or the status that Stripe gave.
     pub outcome: String,
@@ -80,7 +80,7 @@ pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<LoggedPay
     let rows = sqlx::query_as!(
         LoggedPayment,
         r#"SELECT l.id AS "id: PaymentLogId", l.order_id AS "order_id: OrderId", o.number AS "order_number?", l.operation,
-                  l.stripe_object_id, l.amount AS "amount: Money", o.currency AS "currency?", l.outcome, l.error_type,
+                  l.stripe_object_id, l.amount AS "amount: Money", coalesce(l.currency, o.currency) AS currency, l.outcome, l.error_type,
                   l.decline_code, l.stripe_request_id, l.request_id, l.trace_id, l.created_at
            FROM payment_logs l LEFT JOIN orders o ON o.id = l.order_id
            WHERE ($1::uuid IS NULL OR l.order_id = $1)

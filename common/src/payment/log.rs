@@ -16,6 +16,8 @@ pub struct LogEntry<'a> {
     pub stripe_object_id: Option<&'a str>,
     /// The amount it was about.
     pub amount: Option<Money>,
+    /// Lower-case ISO 4217 code, where it may be another than the order's.
+    pub currency: Option<&'a str>,
     /// `ok`, `declined`, `error`, or the status that Stripe gave.
     pub outcome: &'a str,
     /// Stripe's error type, or ours for a call that did not come through.
@@ -34,8 +36,8 @@ pub async fn log(executor: impl PgExecutor<'_>, entry: &LogEntry<'_>) -> sqlx::R
     sqlx::query!(
         "INSERT INTO payment_logs
            (id, order_id, operation, stripe_object_id, amount, outcome, error_type, decline_code, stripe_request_id, request_id,
-            trace_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            trace_id, currency)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         Uuid::now_v7(),
         entry.order_id.map(|id| id.0),
         entry.operation,
@@ -47,6 +49,7 @@ pub async fn log(executor: impl PgExecutor<'_>, entry: &LogEntry<'_>) -> sqlx::R
         entry.stripe_request_id,
         cause::request_id(),
         cause::trace_id(),
+        entry.currency,
     )
     .execute(executor)
     .await

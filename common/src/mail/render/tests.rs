@@ -33,6 +33,7 @@ fn facts(line: &str) -> OrderFacts {
         status: Status::AwaitingPayment,
         total: Money(2598),
         expires_at: moment(),
+        was_charged: false,
         declined_because: Some("Your card has insufficient funds.".into()),
         lines: vec![(line.into(), 2, Money(2598))],
     }
@@ -126,6 +127,26 @@ fn a_refund_that_came_back_a_spent_link_and_an_archived_product_are_told_of_to_n
     let stock = StockFacts { id: ProductId::new(), name: "Mug".into(), stock: 1, available: 1, is_for_sale: true };
     assert!(!mail(Kind::LowStock, About::Stock(stock.clone())).is_moot());
     assert!(mail(Kind::LowStock, About::Stock(StockFacts { is_for_sale: false, ..stock })).is_moot());
+}
+
+#[test]
+fn of_an_order_only_what_is_so_is_told() {
+    use Status::{AwaitingPayment, Canceled, Fulfilled, Paid, PaymentFailed, PaymentReview, Refunded};
+    let is_told = |kind, status, was_charged| {
+        !mail(kind, About::Order(OrderFacts { status, was_charged, ..facts("Tea") })).is_moot()
+    };
+    assert!(is_told(Kind::OrderCanceled, Canceled, false));
+    assert!(!is_told(Kind::OrderCanceled, Canceled, true));
+    for status in [Paid, PaymentReview, Refunded, Fulfilled] {
+        assert!(!is_told(Kind::OrderCanceled, status, true), "{status}");
+        assert_eq!(is_told(Kind::OrderConfirmed, status, true), [Paid, Fulfilled].contains(&status), "{status}");
+    }
+    assert!(
+        is_told(Kind::PaymentFailed, PaymentFailed, false) && !is_told(Kind::PaymentFailed, AwaitingPayment, false)
+    );
+    let nothing = OrderFacts { lines: vec![], ..facts("Tea") };
+    assert!(mail(Kind::Shipped, About::Shipment(nothing, ShipmentFacts::default())).is_moot());
+    assert!(!mail(Kind::Shipped, About::Shipment(facts("Tea"), ShipmentFacts::default())).is_moot());
 }
 
 #[test]

@@ -30,3 +30,14 @@ pub async fn record(tx: &mut PgConnection, order: OrderId, kind: &str, actor: Ac
     .await
     .map(|_| ())
 }
+
+/// Whether something has happened to an order before.
+pub(super) async fn has(tx: &mut PgConnection, order: OrderId, kind: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM order_events WHERE order_id = $1 AND kind = $2) AS "has!""#,
+        order.0,
+        kind
+    )
+    .fetch_one(tx)
+    .await
+}

@@ -206,6 +206,59 @@ async fn nothing_is_sent_while_money_goes_back_or_a_dispute_is_open_or_lost() {
     shop.finish().await;
 }
 
+/// Stripe refuses a refund with which so many units of the order's only line came back into the stock.
+async fn restock_in_vain(shop: &Shop, admin: &Client, order: &Value, units: i64) -> Value {
+    let refused =
+        json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
+    let answer = json!({ "kind": "status", "status": 400, "body": { "error": refused } });
+    let fault = shop.inject(&json!({ "path": "/v1/refunds", "answer": answer })).await;
+    let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": units }]);
+    admin.refund(order, &json!({ "amount": 100 * units, "restock": restock })).await.expect(202);
+    let seen = admin.wait_for_refunds(order, &["failed"]).await;
+    shop.relieve(&fault).await;
+    seen
+}
+
+#[tokio::test]
+async fn a_unit_that_came_back_into_stock_is_sent_to_its_next_buyer_alone_even_where_its_refund_failed() {
+    let shop = Shop::start().await;
+    let (admin, first, second) = (shop.admin().await, shop.shopper().await, shop.shopper().await);
+    let product = shop.product(500, 1).await;
+    let returned = shop.paid_order(&first, &product, 1).await;
+    shop.settle().await;
+    let seen = restock_in_vain(&shop, &admin, &returned, 1).await;
+    assert_eq!((&seen["status"], &seen["items"][0]["restocked"]), (&json!("paid"), &json!(1)));
+    let bought = shop.paid_order(&second, &product, 1).await;
+    shop.settle().await;
+    let told = fulfil(&admin, &returned, &json!({})).await.problem(409, "not_fulfillable");
+    assert!(text(&told["detail"]).contains("came back into the stock"), "{told}");
+    assert_eq!(fulfil(&admin, &bought, &json!({})).await.expect(200)["items"][0]["restocked"], 0);
+    // Its money can still be given back.
+    admin.refund(&returned, &json!({})).await.expect(202);
+    first.wait_for(&returned, "refunded").await;
+    shop.settle().await;
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'shipped'").await, 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_of_an_order_is_what_did_not_come_back() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let order = shop.paid_order(&shopper, &shop.product(500, 5).await, 3).await;
+    shop.settle().await;
+    restock_in_vain(&shop, &admin, &order, 1).await;
+    let seen = fulfil(&admin, &order, &json!({})).await.expect(200);
+    let item = &seen["items"][0];
+    assert_eq!((&item["quantity"], &item["restocked"]), (&json!(3), &json!(1)));
+    assert_eq!(shopper.see(&order).await["items"][0].get("restocked"), None, "that is the shop's affair");
+    assert_eq!(shopper.get("/orders").await.expect(200)["items"][0]["items"][0].get("restocked"), None);
+    let mail = shop.mails(&shopper.email, 2).await.remove(1).1;
+    let line = format!("2 × {}: 10.00 USD", text(&item["name"]));
+    assert!(mail.contains(&line) && mail.contains("Total: 10.00 USD"), "{mail}");
+    shop.finish().await;
+}
+
 #[tokio::test]
 async fn an_order_that_was_sent_and_refunded_in_vain_is_taken_for_paid_and_sent_again_without_another_mail() {
     let shop = Shop::start().await;

@@ -52,7 +52,8 @@ impl Fulfilment {
 /// Fulfil a paid order
 ///
 /// Its goods were sent: it is fulfilled then, and its shopper gets a mail; once: without a key, a repeat is told that the order is
-/// `fulfilled`.
+/// `fulfilled`. What there is to send of a line is its `quantity` less what was `restocked`, even where the refund that it was restocked
+/// with has failed; an order of which nothing is left can't be fulfilled.
 #[utoipa::path(
     post, path = "/admin/orders/{id}/fulfill", operation_id = "fulfill_order", tag = "administration",
     params(("id" = OrderId, Path, description = "Of an order that is `paid`."), IdempotencyKey),
@@ -91,6 +92,10 @@ impl From<FulfilError> for Problem {
             FulfilError::StillHeld => {
                 Self::new(NOT_FULFILLABLE, "Its units are about to leave the stock: try again in a moment.")
             }
+            FulfilError::NothingLeft => Self::new(
+                NOT_FULFILLABLE,
+                "All its units came back into the stock, and may have been sold to others since: give its money back.",
+            ),
             FulfilError::RefundUnderWay => refund_under_way(NOT_FULFILLABLE),
             FulfilError::Disputed => Self::new(
                 DISPUTED,
