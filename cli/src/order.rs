@@ -1,4 +1,4 @@
-//! `kassa order show`: an order with all that is known of it, from its lines to the last mail.
+//! `kassa order show`: an order with all that is known of it, from its lines to the last mail; and `kassa order dismiss-refund`.
 
 use std::{fmt::Write as _, str::FromStr};
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use common::{
-    id::OrderId,
+    id::{OrderId, RefundId},
     money::{Currency, Money},
     order::{
         self, AdminOrderView,
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
+    operator::operator,
     output,
     table::{short, table},
 };
@@ -33,6 +34,13 @@ pub(crate) enum Command {
         /// Prints it for machines
         #[arg(long)]
         json: bool,
+    },
+    /// Counts a refund no more that has failed, or was canceled: its money went back in another way, or stays by agreement
+    ///
+    /// The refund is kept as it is. Nothing is given back.
+    DismissRefund {
+        /// Its id, which `kassa order show` tells
+        refund: RefundId,
     },
 }
 
@@ -54,7 +62,18 @@ impl FromStr for Address {
 
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
-    let Command::Show { order, json } = command;
+    match command {
+        Command::Show { order, json } => show_order(order, json, pool).await,
+        Command::DismissRefund { refund } => {
+            if !order::dismiss_refund(pool, operator(), refund).await.context("the refund is counted still")? {
+                bail!("{refund} is no refund that has failed and that somebody waits for");
+            }
+            output::line(&format!("{refund} is no longer counted."))
+        }
+    }
+}
+
+async fn show_order(order: Address, json: bool, pool: &PgPool) -> anyhow::Result<()> {
     let id = match order {
         Address::Id(id) => id,
         Address::Number(number) => {

@@ -22,6 +22,8 @@ use crate::{
 pub enum Action {
     /// Money is to go back.
     OrderRefundRequested,
+    /// Nobody waits any more for a refund that has failed.
+    OrderRefundDismissed,
     /// The money of an order in review was taken as it is.
     OrderAccepted,
     /// The goods were sent.
@@ -59,6 +61,7 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::OrderRefundRequested => "order.refund_requested",
+            Self::OrderRefundDismissed => "order.refund_dismissed",
             Self::OrderAccepted => "order.accepted",
             Self::OrderFulfilled => "order.fulfilled",
             Self::OrderCanceled => "order.canceled",

@@ -31,7 +31,8 @@ pub struct Standing {
     pub emails: Vec<Count>,
     /// Events that have not been settled, by status.
     pub events: Vec<Count>,
-    /// Refunds that have not come to an end, by status; those are `outcome_unknown` of which nobody knows whether Stripe made them.
+    /// Refunds that have not come to an end, by status; those are `outcome_unknown` of which nobody knows whether Stripe made them. `failed`
+    /// are those, canceled ones too, whose money is still here, could go back, and was not asked for again.
     pub refunds: Vec<Count>,
     /// Disputes that have not come to an end, by status.
     pub disputes: Vec<Count>,
@@ -176,7 +177,21 @@ async fn refunds(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
         r#"SELECT CASE WHEN outcome_unknown THEN 'outcome_unknown' ELSE status END AS "status!", count(*) AS "count!"
-           FROM refunds WHERE status IN ('pending', 'requires_action') OR outcome_unknown GROUP BY 1"#
+           FROM refunds WHERE status IN ('pending', 'requires_action') OR outcome_unknown GROUP BY 1
+           UNION ALL
+           -- The payment still has so much, no bank has taken it, and what was asked for later (and has not failed, too) is not as much.
+           SELECT 'failed', count(*)
+           FROM refunds r
+           JOIN payment_intents p ON p.id = r.payment_intent_id,
+           LATERAL (
+             SELECT coalesce(sum(o.amount), 0) AS all_of_them, coalesce(sum(o.amount) FILTER (WHERE o.id > r.id), 0) AS later
+             FROM refunds o
+             WHERE o.payment_intent_id = r.payment_intent_id
+               AND (o.status IN ('pending', 'requires_action', 'succeeded') OR o.outcome_unknown)
+           ) back
+           WHERE r.status IN ('failed', 'canceled') AND r.dismissed_at IS NULL AND NOT r.outcome_unknown
+             AND r.amount <= p.amount_received - back.all_of_them AND back.later < r.amount
+             AND NOT EXISTS (SELECT FROM disputes d WHERE d.order_id = r.order_id AND d.status = 'lost')"#
     )
     .fetch_all(conn)
     .await

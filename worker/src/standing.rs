@@ -59,7 +59,7 @@ pub(crate) fn describe() {
     );
     describe_gauge!(
         REFUNDS,
-        "Refunds that have not come to an end, by status: pending, requires_action, or outcome_unknown once their job has died."
+        "Refunds that have not come to an end, by status: pending, requires_action, outcome_unknown once their job has died, or failed (canceled, too) while their money is still here and nobody has asked for it again."
     );
     describe_gauge!(DISPUTES, "Disputes that have not come to an end, by status: warning or open.");
     describe_gauge!(
@@ -130,7 +130,7 @@ fn show(standing: &Standing) {
     show_counts(ORDERS, &order::Status::ALL.map(order::Status::name), &standing.orders);
     show_counts(EMAILS, &["failed", "pending"], &standing.emails);
     show_counts(EVENTS, &["failed", "parked", "received"], &standing.events);
-    show_counts(REFUNDS, &["outcome_unknown", "pending", "requires_action"], &standing.refunds);
+    show_counts(REFUNDS, &["failed", "outcome_unknown", "pending", "requires_action"], &standing.refunds);
     show_counts(DISPUTES, &["open", "warning"], &standing.disputes);
     let stock = &standing.stock;
     gauge!(PRODUCTS, "status" => "active").set(stock.active as f64);
