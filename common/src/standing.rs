@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Transaction};
 
 use crate::db;
 
-/// Longest that one look may take.
+/// Longest that a statement of a look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many rows are in a state.
@@ -38,8 +38,6 @@ pub struct Standing {
     pub disputes: Vec<Count>,
     /// The last comparison with Stripe that came to its end.
     pub reconciliation: Option<Reconciliation>,
-    /// What Postgres tells of itself.
-    pub postgres: Postgres,
 }
 
 /// Products that are sold, and their units.
@@ -113,15 +111,12 @@ pub struct Table {
     pub dead: i64,
 }
 
-/// Looks at all of it. `low_stock` is how many units in stock are few.
+/// Looks at the shop. `low_stock` is how many units in stock are few.
 ///
 /// # Errors
-/// The database's, also where it takes longer than ten seconds.
+/// The database's, also where a statement takes longer than ten seconds.
 pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Standing> {
-    let mut tx = db::begin_snapshot(pool).await?;
-    sqlx::query!("SELECT set_config('statement_timeout', $1, true)", PATIENCE.as_millis().to_string())
-        .fetch_one(&mut *tx)
-        .await?;
+    let mut tx = begin(pool).await?;
     let standing = Standing {
         orders: orders(&mut tx).await?,
         stock: stock(&mut tx, low_stock).await?,
@@ -130,10 +125,28 @@ pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Standing> {
         refunds: refunds(&mut tx).await?,
         disputes: disputes(&mut tx).await?,
         reconciliation: reconciliation(&mut tx).await?,
-        postgres: postgres(&mut tx).await?,
     };
     tx.commit().await?;
     Ok(standing)
+}
+
+/// Looks at what Postgres tells of itself: apart, so that what it doesn't tell keeps nobody from what the shop waits for.
+///
+/// # Errors
+/// As [`look`]'s.
+pub async fn look_at_postgres(pool: &PgPool) -> sqlx::Result<Postgres> {
+    let mut tx = begin(pool).await?;
+    let told = postgres(&mut tx).await?;
+    tx.commit().await?;
+    Ok(told)
+}
+
+async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, sqlx::Postgres>> {
+    let mut tx = db::begin_snapshot(pool).await?;
+    sqlx::query!("SELECT set_config('statement_timeout', $1, true)", PATIENCE.as_millis().to_string())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(tx)
 }
 
 async fn orders(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {

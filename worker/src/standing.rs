@@ -18,6 +18,8 @@ pub(crate) const LOW_STOCK_THRESHOLD: i64 = 5;
 const EVERY: Duration = Duration::from_secs(5);
 /// A look takes this part of the time at most, so that a shop in which it is slow is looked at less often.
 const SHARE: u32 = 50;
+/// Between two looks, at most: an alert takes figures for stale that are five minutes old.
+const AT_MOST: Duration = Duration::from_secs(120);
 
 const ORDERS: &str = "kassa_orders";
 const PRODUCTS: &str = "kassa_products";
@@ -71,7 +73,7 @@ pub(crate) fn describe() {
     describe_gauge!(
         SAMPLED_AT,
         Unit::Seconds,
-        "When this worker last counted what is in the tables, in seconds since 1970."
+        "When this worker last counted what is in the tables, in seconds since 1970; 0 before it first did."
     );
     describe_gauge!(SAMPLE, Unit::Seconds, "Time that the last count of what is in the tables took.");
     describe_gauge!(DATABASE, Unit::Bytes, "The shop's database on disk.");
@@ -99,6 +101,7 @@ pub(crate) fn describe() {
 
 /// Looks for ever. What fails is tried again; meanwhile the figures are those of the last look, whose time is one of them.
 pub(crate) async fn sample(pool: PgPool) {
+    gauge!(SAMPLED_AT).set(0.0); // a worker that never can count has to be noticed, too
     loop {
         let began = Instant::now();
         match standing::look(&pool, LOW_STOCK_THRESHOLD).await {
@@ -111,13 +114,19 @@ pub(crate) async fn sample(pool: PgPool) {
                 tracing::warn!(error = &error as &dyn Error, "the shop's figures can't be counted; trying again");
             }
         }
+        match standing::look_at_postgres(&pool).await {
+            Ok(told) => show_postgres(&told),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn Error, "Postgres does not tell of itself; trying again");
+            }
+        }
         tokio::time::sleep(pause(began.elapsed())).await;
     }
 }
 
 /// How long to wait after a look that took so long.
 fn pause(took: Duration) -> Duration {
-    EVERY.max(took * SHARE)
+    (took * SHARE).clamp(EVERY, AT_MOST)
 }
 
 /// Seconds since 1970.
@@ -142,7 +151,6 @@ fn show(standing: &Standing) {
     gauge!(RECONCILED_AT).set(last.map_or(0.0, |run| run.finished_at.timestamp_millis() as f64 / 1000.0));
     gauge!(DIFFERENCES, "outcome" => "healed").set(last.map_or(0.0, |run| run.healed as f64));
     gauge!(DIFFERENCES, "outcome" => "left").set(last.map_or(0.0, |run| run.left as f64));
-    show_postgres(&standing.postgres);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "as in `show`")]
@@ -185,8 +193,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quick_is_looked_at_each_five_seconds_and_what_is_slow_a_fiftieth_of_the_time() {
+    fn what_is_quick_is_looked_at_each_five_seconds_what_is_slow_a_fiftieth_of_the_time_and_each_two_minutes_at_least() {
         assert_eq!(pause(Duration::from_millis(20)), Duration::from_secs(5));
         assert_eq!(pause(Duration::from_secs(2)), Duration::from_secs(100));
+        assert_eq!(pause(Duration::from_secs(60)), Duration::from_secs(120));
     }
 }
