@@ -50,6 +50,8 @@ pub enum Action {
     WebhookReplayed,
     /// A dead job is run again.
     JobRetried,
+    /// A dead job was put aside.
+    JobDismissed,
     /// The worker is to compare our books with Stripe's.
     ReconciliationRequested,
     /// They are compared from the command line.
@@ -75,6 +77,7 @@ impl Action {
             Self::UserMadeAdmin => "user.made_admin",
             Self::WebhookReplayed => "webhook.replayed",
             Self::JobRetried => "job.retried",
+            Self::JobDismissed => "job.dismissed",
             Self::ReconciliationRequested => "reconciliation.requested",
             Self::ReconciliationStarted => "reconciliation.started",
         }

@@ -171,7 +171,8 @@ async fn stock(conn: &mut PgConnection, low_stock: i64) -> sqlx::Result<Stock> {
 async fn emails(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
-        r#"SELECT status, count(*) AS "count!" FROM emails WHERE status IN ('pending', 'failed') GROUP BY status"#
+        r#"SELECT status, count(*) AS "count!" FROM emails
+           WHERE status = 'pending' OR (status = 'failed' AND dismissed_at IS NULL) GROUP BY status"#
     )
     .fetch_all(conn)
     .await
@@ -180,7 +181,8 @@ async fn emails(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
 async fn events(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
-        r#"SELECT status, count(*) AS "count!" FROM webhook_logs WHERE status IN ('received', 'parked', 'failed') GROUP BY status"#
+        r#"SELECT status, count(*) AS "count!" FROM webhook_logs
+           WHERE status IN ('received', 'parked') OR (status = 'failed' AND dismissed_at IS NULL) GROUP BY status"#
     )
     .fetch_all(conn)
     .await

@@ -249,7 +249,8 @@ async fn what_is_wrong_with_the_database_has_its_line_and_its_remedy() {
     shop.worker.signal(Signal::SIGTERM);
     shop.worker.end().await;
     // Put off since it was due, as for a bank that still decides, is not late.
-    let due = async |columns: &str| database.run(&format!("UPDATE jobs SET {columns} WHERE job_type = 'order.expire'")).await;
+    let due =
+        async |columns: &str| database.run(&format!("UPDATE jobs SET {columns} WHERE job_type = 'order.expire'")).await;
     due("attempts = 9, due_at = now() - interval '3 d', run_at = now() + interval '10 min'").await;
     let put_off = shop.examine(&[]).await;
     assert!(!put_off.names("wrong").contains(&"waiting jobs"), "{}", put_off.ended.out);

@@ -193,7 +193,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quick_is_looked_at_each_five_seconds_what_is_slow_a_fiftieth_of_the_time_and_each_two_minutes_at_least() {
+    fn what_is_quick_is_looked_at_each_five_seconds_what_is_slow_a_fiftieth_of_the_time_and_each_two_minutes_at_least()
+    {
         assert_eq!(pause(Duration::from_millis(20)), Duration::from_secs(5));
         assert_eq!(pause(Duration::from_secs(2)), Duration::from_secs(100));
         assert_eq!(pause(Duration::from_secs(60)), Duration::from_secs(120));

@@ -35,9 +35,7 @@ pub use fulfil::{Fulfil, FulfilError, Fulfilled, NotAShippingLabel, ShippingLabe
 pub use intent::refuse;
 pub(crate) use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
-pub use refund::{
-    RefundError, RefundRequested, RequestRefund, Restock, dismiss_refund, refuse_refund, request_refund,
-};
+pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, dismiss_refund, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
 pub use search::{OrderFilter, OrderQuery, id_of, search};
 pub use shortfall::Shortfall;

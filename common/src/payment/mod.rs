@@ -24,8 +24,8 @@ pub use refunds::{
     KnownRefund, RefundOrigin, RefundReport, RefundStatus, RefundToMake, known_refund, raise_refund_generation,
     refund_to_make,
 };
-pub(crate) use refunds::{dismiss_refund, 
-    StoredRefund, ask_for_refund, balance, give_up_refund, intent_to_refund, order_of_refund, refund_again, refundable,
-    store_refund,
+pub(crate) use refunds::{
+    StoredRefund, ask_for_refund, balance, dismiss_refund, give_up_refund, intent_to_refund, order_of_refund,
+    refund_again, refundable, store_refund,
 };
 pub use report::{IntentReport, IntentStatus, LastPaymentError, NamedOrder};

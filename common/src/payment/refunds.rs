@@ -348,8 +348,11 @@ pub(crate) async fn store_refund(
         report.amount.0,
         report.failure_reason,
     )
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
+    if row.stripe_refund_id.is_none() {
+        jobs::supersede(tx, &RefundPayment { refund_id: row.id }, "Stripe has told of the refund").await?;
+    }
     Ok(Some(StoredRefund { id: row.id, origin: row.origin, before: Some(row.status), amount: report.amount }))
 }
 
