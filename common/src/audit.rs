@@ -54,6 +54,8 @@ pub enum Action {
     JobDismissed,
     /// The worker is to compare our books with Stripe's.
     ReconciliationRequested,
+    /// What a comparison could not mend was put aside.
+    DifferenceDismissed,
     /// They are compared from the command line.
     ReconciliationStarted,
 }
@@ -79,6 +81,7 @@ impl Action {
             Self::JobRetried => "job.retried",
             Self::JobDismissed => "job.dismissed",
             Self::ReconciliationRequested => "reconciliation.requested",
+            Self::DifferenceDismissed => "reconciliation.difference_dismissed",
             Self::ReconciliationStarted => "reconciliation.started",
         }
     }

@@ -62,7 +62,7 @@ pub struct Reconciliation {
     pub finished_at: DateTime<Utc>,
     /// What it found to differ, and put right.
     pub healed: i64,
-    /// What it found to differ, and left to an operator.
+    /// What it and those before found to differ, and left to an operator who has not settled it.
     pub left: i64,
 }
 
@@ -226,7 +226,8 @@ async fn reconciliation(conn: &mut PgConnection) -> sqlx::Result<Option<Reconcil
         Reconciliation,
         r#"SELECT r.finished_at AS "finished_at!",
                   count(*) FILTER (WHERE d.outcome = 'healed') AS "healed!",
-                  count(*) FILTER (WHERE d.outcome = 'left') AS "left!"
+                  (SELECT count(DISTINCT stripe_object_id) FROM reconciliation_differences
+                   WHERE outcome = 'left' AND settled_at IS NULL) AS "left!"
            FROM (SELECT id, finished_at FROM reconciliation_runs WHERE finished_at IS NOT NULL ORDER BY started_at DESC LIMIT 1) r
            LEFT JOIN reconciliation_differences d ON d.run_id = r.id
            GROUP BY r.finished_at"#

@@ -69,7 +69,10 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "When the last comparison with Stripe came to its end, in seconds since 1970; 0 before the first."
     );
-    describe_gauge!(DIFFERENCES, "What the last comparison with Stripe found to differ, by outcome: healed or left.");
+    describe_gauge!(
+        DIFFERENCES,
+        "What the last comparison with Stripe found to differ and healed, and what it and those before left and is not settled, by outcome."
+    );
     describe_gauge!(
         SAMPLED_AT,
         Unit::Seconds,
