@@ -1,4 +1,4 @@
-//! `kassa order show`: an order with all that is known of it, from its lines to the last mail.
+//! `kassa order show`: an order with all that is known of it, from its lines to the last mail; and `kassa order dismiss-refund`.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use common::{
-    id::OrderId,
+    id::{OrderId, RefundId},
     money::{Currency, Money},
     order::{
         self, AdminOrderView, OrderRef,
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
+    operator::operator,
     output,
     table::{short, table},
 };
@@ -34,11 +35,29 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Counts a refund no more that has failed, or was canceled: its money went back in another way, or stays by agreement
+    ///
+    /// The refund is kept as it is. Nothing is given back.
+    DismissRefund {
+        /// Its id, which `kassa order show` tells
+        refund: RefundId,
+    },
 }
 
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
-    let Command::Show { order, json } = command;
+    match command {
+        Command::Show { order, json } => show_order(order, json, pool).await,
+        Command::DismissRefund { refund } => {
+            if !order::dismiss_refund(pool, operator(), refund).await.context("the refund is counted still")? {
+                bail!("{refund} is no refund that has failed and that somebody waits for");
+            }
+            output::line(&format!("{refund} is no longer counted."))
+        }
+    }
+}
+
+async fn show_order(order: OrderRef, json: bool, pool: &PgPool) -> anyhow::Result<()> {
     let Some(id) = order.id(pool).await.context("the order can't be looked for")? else {
         bail!("there is no order {order}");
     };

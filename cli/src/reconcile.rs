@@ -5,11 +5,11 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use common::{
     config,
-    reconciliation::{Difference, Outcome},
+    reconciliation::{self, Difference, Outcome},
 };
 use serde_json::json;
 use sqlx::PgPool;
@@ -32,6 +32,11 @@ pub(crate) struct Arguments {
     /// Prints the report for machines
     #[arg(long)]
     json: bool,
+    /// Compares nothing, but puts aside what was left of an object of Stripe's: another shop's on the same account, say
+    ///
+    /// It is kept, and counts anew where it changes at Stripe.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "json"])]
+    dismiss: Option<String>,
 }
 
 /// Compares. Exit code 1 tells that something differs still.
@@ -40,6 +45,12 @@ pub(crate) async fn run(
     config: &config::Reconciliation,
     pool: &PgPool,
 ) -> anyhow::Result<ExitCode> {
+    if let Some(id) = &arguments.dismiss {
+        if !reconciliation::dismiss(pool, operator(), id).await.context("the difference counts still")? {
+            bail!("nothing is left of {id}");
+        }
+        return output::line(&format!("{id} is no longer counted.")).map(|()| ExitCode::SUCCESS);
+    }
     stripe::set_up_tls();
     let stripe = Stripe::new(&config.stripe).context("the HTTP client can't be set up")?;
     let is_watched = io::stderr().is_terminal();

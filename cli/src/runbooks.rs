@@ -7,9 +7,10 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use crate::Arguments;
 
 /// What stands for the reader's own values.
-const SAMPLES: [(&str, &str); 7] = [
+const SAMPLES: [(&str, &str); 8] = [
     ("JOB_ID", "01890000-0000-7000-8000-000000000000"),
     ("ORDER_ID", "01890000-0000-7000-8000-000000000000"),
+    ("REFUND_ID", "01890000-0000-7000-8000-000000000000"),
     ("NUMBER_OR_ID", "1002"),
     ("NUMBER", "1002"),
     ("EVENT_ID", "evt_1"),

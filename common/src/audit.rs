@@ -22,6 +22,8 @@ use crate::{
 pub enum Action {
     /// Money is to go back.
     OrderRefundRequested,
+    /// Nobody waits any more for a refund that has failed.
+    OrderRefundDismissed,
     /// The money of an order in review was taken as it is.
     OrderAccepted,
     /// The goods were sent.
@@ -48,8 +50,12 @@ pub enum Action {
     WebhookReplayed,
     /// A dead job is run again.
     JobRetried,
+    /// A dead job was put aside.
+    JobDismissed,
     /// The worker is to compare our books with Stripe's.
     ReconciliationRequested,
+    /// What a comparison could not mend was put aside.
+    DifferenceDismissed,
     /// They are compared from the command line.
     ReconciliationStarted,
 }
@@ -59,6 +65,7 @@ impl Action {
     pub fn name(self) -> &'static str {
         match self {
             Self::OrderRefundRequested => "order.refund_requested",
+            Self::OrderRefundDismissed => "order.refund_dismissed",
             Self::OrderAccepted => "order.accepted",
             Self::OrderFulfilled => "order.fulfilled",
             Self::OrderCanceled => "order.canceled",
@@ -72,7 +79,9 @@ impl Action {
             Self::UserMadeAdmin => "user.made_admin",
             Self::WebhookReplayed => "webhook.replayed",
             Self::JobRetried => "job.retried",
+            Self::JobDismissed => "job.dismissed",
             Self::ReconciliationRequested => "reconciliation.requested",
+            Self::DifferenceDismissed => "reconciliation.difference_dismissed",
             Self::ReconciliationStarted => "reconciliation.started",
         }
     }

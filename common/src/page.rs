@@ -3,8 +3,10 @@
 use std::fmt;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Serialize, de::DeserializeOwned};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 /// How many rows of a list are wanted at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +65,33 @@ impl<T> Page<T> {
     }
 }
 
+/// The place behind a row of a list that is in the order of time: the row's time, to the microsecond, and its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(i64, Uuid)", into = "(i64, Uuid)")]
+pub struct TimePlace {
+    /// The row's time.
+    pub time: DateTime<Utc>,
+    /// Its id.
+    pub id: Uuid,
+}
+
+impl From<TimePlace> for (i64, Uuid) {
+    fn from(place: TimePlace) -> Self {
+        (place.time.timestamp_micros(), place.id)
+    }
+}
+
+impl TryFrom<(i64, Uuid)> for TimePlace {
+    type Error = BadCursor;
+
+    fn try_from((micros, id): (i64, Uuid)) -> Result<Self, BadCursor> {
+        /// Microseconds since 1970; the year 9999. Postgres knows no times far beyond.
+        const END_OF_TIME: i64 = 253_402_300_799_000_000;
+        let time = DateTime::from_timestamp_micros(micros).filter(|_| (0..=END_OF_TIME).contains(&micros));
+        time.map(|time| Self { time, id }).ok_or(BadCursor)
+    }
+}
+
 /// A cursor that this list never gave out.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a cursor of this list; take next_cursor of the page before")]
@@ -95,6 +124,18 @@ mod tests {
         assert_eq!(place, ("id".into(), 2));
         assert_eq!(Page::from_rows(vec![1, 2], Limit::new(2), |row| *row).next_cursor, None);
         assert_eq!((Limit::new(2).one_more(), Limit::ALL.one_more()), (3, 4_294_967_296));
+    }
+
+    #[test]
+    fn a_place_in_time_is_one_that_postgres_knows() {
+        let place = TimePlace {
+            time: DateTime::from_timestamp_micros(1_700_000_000_000_001).expect("a time"),
+            id: Uuid::max(),
+        };
+        assert_eq!(decode_cursor(&encode_cursor(&place)), Ok(place));
+        for micros in [-1, i64::MIN, i64::MAX, 253_402_300_799_000_001] {
+            assert_eq!(decode_cursor::<TimePlace>(&encode_cursor(&(micros, Uuid::nil()))), Err(BadCursor), "{micros}");
+        }
     }
 
     #[test]

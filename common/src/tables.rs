@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Transaction};
 
 use crate::db;
 
-/// Longest that one look may take.
+/// Longest that a statement of a look may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How many rows are in a state.
@@ -31,14 +31,13 @@ pub struct Sample {
     pub emails: Vec<Count>,
     /// Events that have not been settled, by status.
     pub events: Vec<Count>,
-    /// Refunds that have not come to an end, by status; those are `outcome_unknown` of which nobody knows whether Stripe made them.
+    /// Refunds that have not come to an end, by status; those are `outcome_unknown` of which nobody knows whether Stripe made them. `failed`
+    /// are those, canceled ones too, whose money is still here, could go back, and was not asked for again.
     pub refunds: Vec<Count>,
     /// Disputes that have not come to an end, by status.
     pub disputes: Vec<Count>,
     /// The last comparison with Stripe that came to its end.
     pub reconciliation: Option<Reconciliation>,
-    /// What Postgres tells of itself.
-    pub postgres: Postgres,
 }
 
 /// Products that are sold, and their units.
@@ -63,7 +62,7 @@ pub struct Reconciliation {
     pub finished_at: DateTime<Utc>,
     /// What it found to differ, and put right.
     pub healed: i64,
-    /// What it found to differ, and left to an operator.
+    /// What it and those before found to differ, and left to an operator who has not settled it.
     pub left: i64,
 }
 
@@ -112,15 +111,12 @@ pub struct Table {
     pub dead: i64,
 }
 
-/// Looks at all of it. `low_stock` is how many units in stock are few.
+/// Looks at the shop. `low_stock` is how many units in stock are few.
 ///
 /// # Errors
-/// The database's, also where it takes longer than ten seconds.
+/// The database's, also where a statement takes longer than ten seconds.
 pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Sample> {
-    let mut tx = db::begin_snapshot(pool).await?;
-    sqlx::query!("SELECT set_config('statement_timeout', $1, true)", PATIENCE.as_millis().to_string())
-        .fetch_one(&mut *tx)
-        .await?;
+    let mut tx = begin(pool).await?;
     let sample = Sample {
         orders: orders(&mut tx).await?,
         stock: stock(&mut tx, low_stock).await?,
@@ -129,10 +125,28 @@ pub async fn look(pool: &PgPool, low_stock: i64) -> sqlx::Result<Sample> {
         refunds: refunds(&mut tx).await?,
         disputes: disputes(&mut tx).await?,
         reconciliation: reconciliation(&mut tx).await?,
-        postgres: postgres(&mut tx).await?,
     };
     tx.commit().await?;
     Ok(sample)
+}
+
+/// Looks at what Postgres tells of itself: apart, so that what it doesn't tell keeps nobody from what the shop waits for.
+///
+/// # Errors
+/// As [`look`]'s.
+pub async fn look_at_postgres(pool: &PgPool) -> sqlx::Result<Postgres> {
+    let mut tx = begin(pool).await?;
+    let told = postgres(&mut tx).await?;
+    tx.commit().await?;
+    Ok(told)
+}
+
+async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, sqlx::Postgres>> {
+    let mut tx = db::begin_snapshot(pool).await?;
+    sqlx::query!("SELECT set_config('statement_timeout', $1, true)", PATIENCE.as_millis().to_string())
+        .fetch_one(&mut *tx)
+        .await?;
+    Ok(tx)
 }
 
 async fn orders(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
@@ -157,7 +171,8 @@ async fn stock(conn: &mut PgConnection, low_stock: i64) -> sqlx::Result<Stock> {
 async fn emails(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
-        r#"SELECT status, count(*) AS "count!" FROM emails WHERE status IN ('pending', 'failed') GROUP BY status"#
+        r#"SELECT status, count(*) AS "count!" FROM emails
+           WHERE status = 'pending' OR (status = 'failed' AND dismissed_at IS NULL) GROUP BY status"#
     )
     .fetch_all(conn)
     .await
@@ -166,7 +181,8 @@ async fn emails(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
 async fn events(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
-        r#"SELECT status, count(*) AS "count!" FROM webhook_logs WHERE status IN ('received', 'parked', 'failed') GROUP BY status"#
+        r#"SELECT status, count(*) AS "count!" FROM webhook_logs
+           WHERE status IN ('received', 'parked') OR (status = 'failed' AND dismissed_at IS NULL) GROUP BY status"#
     )
     .fetch_all(conn)
     .await
@@ -176,7 +192,21 @@ async fn refunds(conn: &mut PgConnection) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
         r#"SELECT CASE WHEN outcome_unknown THEN 'outcome_unknown' ELSE status END AS "status!", count(*) AS "count!"
-           FROM refunds WHERE status IN ('pending', 'requires_action') OR outcome_unknown GROUP BY 1"#
+           FROM refunds WHERE status IN ('pending', 'requires_action') OR outcome_unknown GROUP BY 1
+           UNION ALL
+           -- The payment still has so much, no bank has taken it, and what was asked for later (and has not failed, too) is not as much.
+           SELECT 'failed', count(*)
+           FROM refunds r
+           JOIN payment_intents p ON p.id = r.payment_intent_id,
+           LATERAL (
+             SELECT coalesce(sum(o.amount), 0) AS all_of_them, coalesce(sum(o.amount) FILTER (WHERE o.id > r.id), 0) AS later
+             FROM refunds o
+             WHERE o.payment_intent_id = r.payment_intent_id
+               AND (o.status IN ('pending', 'requires_action', 'succeeded') OR o.outcome_unknown)
+           ) back
+           WHERE r.status IN ('failed', 'canceled') AND r.dismissed_at IS NULL AND NOT r.outcome_unknown
+             AND r.amount <= p.amount_received - back.all_of_them AND back.later < r.amount
+             AND NOT EXISTS (SELECT FROM disputes d WHERE d.order_id = r.order_id AND d.status = 'lost')"#
     )
     .fetch_all(conn)
     .await
@@ -196,7 +226,8 @@ async fn reconciliation(conn: &mut PgConnection) -> sqlx::Result<Option<Reconcil
         Reconciliation,
         r#"SELECT r.finished_at AS "finished_at!",
                   count(*) FILTER (WHERE d.outcome = 'healed') AS "healed!",
-                  count(*) FILTER (WHERE d.outcome = 'left') AS "left!"
+                  (SELECT count(DISTINCT stripe_object_id) FROM reconciliation_differences
+                   WHERE outcome = 'left' AND settled_at IS NULL) AS "left!"
            FROM (SELECT id, finished_at FROM reconciliation_runs WHERE finished_at IS NOT NULL ORDER BY started_at DESC LIMIT 1) r
            LEFT JOIN reconciliation_differences d ON d.run_id = r.id
            GROUP BY r.finished_at"#

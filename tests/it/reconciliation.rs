@@ -275,3 +275,29 @@ async fn a_stripe_that_cannot_be_asked_ends_the_run_with_the_reason() {
     shop.relieve(&refused).await;
     shop.finish().await;
 }
+
+#[tokio::test]
+async fn what_was_left_is_asked_about_by_each_comparison_until_it_is_dismissed() {
+    let shop = Shop::start().await;
+    // As after a restore: long ago, in no list any more, and in none of our tables.
+    shop.database
+        .run(
+            "INSERT INTO reconciliation_runs (id, since, started_at, finished_at)
+             VALUES ('01890000-0000-7000-8000-000000000001', now() - interval '9 d', now() - interval '8 d', now() - interval '8 d');
+             INSERT INTO reconciliation_differences (id, run_id, kind, stripe_object_id, ours, theirs, outcome, detail)
+             VALUES ('01890000-0000-7000-8000-000000000002', '01890000-0000-7000-8000-000000000001', 'intent', 'pi_lost', 'unknown',
+                     'succeeded, received 500', 'left', 'it names an order that we don''t know')",
+        )
+        .await;
+    for _ in 0..2 {
+        let report = shop.compared(&[], 1).await;
+        assert_eq!(differences(&report), [("intent", "unknown", "missing", "left")], "{report:#}");
+    }
+    let counted = "SELECT count(*) FROM reconciliation_differences WHERE outcome = 'left' AND settled_at IS NULL";
+    assert_eq!(shop.count(counted).await, 1);
+    assert_eq!(shop.reconcile(&["--dismiss", "pi_lost"]).await.code, 0);
+    assert_eq!(shop.reconcile(&["--dismiss", "pi_lost"]).await.code, 2, "once");
+    assert_eq!(differences(&shop.compared(&[], 0).await), []);
+    assert_eq!(shop.count("SELECT count(*) FROM reconciliation_differences").await, 3);
+    shop.finish().await;
+}

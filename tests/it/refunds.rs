@@ -263,3 +263,45 @@ async fn a_refund_of_an_order_that_is_not_there_for_its_caller_tells_nothing() {
     assert_eq!(seen["payment"]["client_secret"], Value::Null, "it is the owner's alone");
     shop.finish().await;
 }
+
+#[tokio::test]
+async fn a_refund_that_failed_is_counted_until_it_is_asked_for_again_or_dismissed() {
+    let (shop, admin, _, _, order) = paid(&[], 2).await;
+    let told = async |labels: &str, count: i64| {
+        let line = format!("{labels} {count}");
+        eventually(&line, async || {
+            let [_, worker] = shop.operations();
+            worker.get("/metrics").await.raw.lines().any(|read| read == line).then_some(())
+        })
+        .await;
+    };
+    let waits = "kassa_refunds_unsettled{status=\"failed\"}";
+    told(waits, 0).await;
+    let refusal =
+        json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
+    let refused = json!({ "kind": "status", "status": 400, "body": { "error": refusal } });
+    let fault = shop.inject(&json!({ "method": "POST", "path": "/v1/refunds", "answer": refused })).await;
+    admin.refund(&order, &json!({ "amount": 100 })).await.expect(202);
+    admin.wait_for_refunds(&order, &["failed"]).await;
+    told("kassa_refunds_total{origin=\"operator\",status=\"failed\"}", 1).await;
+    told(waits, 1).await;
+    shop.relieve(&fault).await;
+    admin.refund(&order, &json!({ "amount": 100 })).await.expect(202);
+    let seen = admin.wait_for_refunds(&order, &["failed", "succeeded"]).await;
+    told(waits, 0).await;
+
+    // The bank sends the second one back: both wait again, until somebody says that they don't.
+    let path = format!("/refunds/{}", text(&seen["refunds"][1]["stripe_refund_id"]));
+    shop.control().post(&path, &json!({ "status": "failed" })).await.expect(200);
+    admin.wait_for_refunds(&order, &["failed", "failed"]).await;
+    told(waits, 2).await;
+    for (at, left) in [(0, 1), (1, 0)] {
+        let id = text(&seen["refunds"][at]["id"]);
+        assert_eq!(shop.database.kassa(&["order", "dismiss-refund", id]).await.code, 0);
+        told(waits, left).await;
+        assert_eq!(shop.database.kassa(&["order", "dismiss-refund", id]).await.code, 2, "once");
+    }
+    assert_eq!(shop.count("SELECT count(*) FROM audit_log WHERE action = 'order.refund_dismissed'").await, 2);
+    assert_eq!(admin.inspect(&order).await["refunds"].as_array().map(Vec::len), Some(2));
+    shop.finish().await;
+}

@@ -29,7 +29,7 @@ pub fn describe() {
     describe_gauge!(
         JOBS_OLDEST_DUE_AGE,
         Unit::Seconds,
-        "Time since the oldest job of a queue that is not done was first due. Each worker tells of all: take the maximum."
+        "Time since the oldest job of a queue that is not done was first due, or due anew where it was put off without a failure. Each worker tells of all: take the maximum."
     );
     describe_counter!(JOBS_ENDED, "Attempts that ended, by queue and outcome; dead are the jobs that were given up.");
     describe_histogram!(JOB_START_DELAY, Unit::Seconds, "Time from when a job was due until it was fetched, by queue.");

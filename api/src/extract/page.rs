@@ -21,7 +21,7 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    /// The id behind which the page starts, in a list that goes by ids.
+    /// The place behind which the page starts: an id in a list that goes by ids, a time and an id in one that goes by time.
     pub(crate) fn before<I: DeserializeOwned>(&self) -> Result<Option<I>, BadCursor> {
         self.cursor.as_deref().map(decode_cursor).transpose()
     }

@@ -12,7 +12,7 @@ use clap::{
 };
 use common::{
     id::JobId,
-    jobs::{self, Filter, Retried, RetryError, State, Which},
+    jobs::{self, DismissError, Filter, Retried, RetryError, State, Which},
     page::Limit,
     prune,
 };
@@ -49,7 +49,7 @@ pub(crate) enum Command {
     },
     /// Runs dead jobs again, as if they had just been enqueued
     ///
-    /// What the job is about (a mail, an event, a refund) waits for it again. A job is left dead where that needs it no more, or where
+    /// What the job is about (a mail, an event, a refund) waits for it again. One that it needs no more is done; one is left dead where
     /// another job about the same lives.
     #[command(group = clap::ArgGroup::new("which").required(true).multiple(true))]
     Retry {
@@ -65,6 +65,14 @@ pub(crate) enum Command {
         /// All dead jobs whose last error has this text in it
         #[arg(long, value_name = "TEXT", group = "which")]
         error_contains: Option<String>,
+    },
+    /// Puts dead jobs aside for good, with the mails or events that they were about
+    ///
+    /// These are kept, and no longer counted: a mail to an address that doesn't exist, another shop's event. Nothing is done about them.
+    Dismiss {
+        /// Which jobs
+        #[arg(required = true)]
+        ids: Vec<JobId>,
     },
     /// Removes jobs that were done long ago; dead ones are kept
     ///
@@ -108,6 +116,16 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Command::Dismiss { ids } => {
+            for id in ids {
+                match jobs::dismiss(pool, operator(), id).await {
+                    Ok(()) => output::line(&format!("{id} is no longer counted."))?,
+                    Err(DismissError::Database(error)) => return Err(error).context(format!("{id} is counted still")),
+                    Err(error) => bail!("{id}: {error}"),
+                }
+            }
+            Ok(())
+        }
         Command::Prune { older_than } => {
             let removed = prune::done_jobs(pool, Duration::from_secs_f64(older_than * DAY)).await?;
             output::line(&format!("{removed} done jobs were removed."))
@@ -136,7 +154,7 @@ fn tell(id: JobId, retried: Retried) -> anyhow::Result<()> {
     let what = match retried {
         Retried::Enqueued => "is due now",
         Retried::AnotherLives => "is left: another job about the same lives",
-        Retried::NotNeeded => "is left: what it is about needs it no more",
+        Retried::NotNeeded => "is not run again: what it is about needs it no more",
     };
     output::line(&format!("{id} {what}."))
 }

@@ -6,12 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use crate::{
     db,
     id::{MovementId, OrderId, OrderItemId, ProductId},
-    page::{BadCursor, Limit, Page, decode_cursor},
+    page::{Limit, Page, TimePlace},
 };
 
 /// Why stock came or went.
@@ -98,24 +97,6 @@ pub struct Ledger {
     pub page: Page<MovementView>,
 }
 
-/// The place behind a row of the ledger: its time and its id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(DateTime<Utc>, Uuid);
-
-impl Place {
-    /// The place that a cursor names.
-    ///
-    /// # Errors
-    /// When it is none of the ledger's.
-    pub fn parse(cursor: &str) -> Result<Self, BadCursor> {
-        /// Microseconds since 1970; the year 9999. Postgres knows no times far beyond.
-        const END_OF_TIME: i64 = 253_402_300_799_000_000;
-        let (micros, id) = decode_cursor(cursor)?;
-        let moment = DateTime::from_timestamp_micros(micros).filter(|_| (0..=END_OF_TIME).contains(&micros));
-        moment.map(|moment| Self(moment, id)).ok_or(BadCursor)
-    }
-}
-
 /// What to show of the ledger.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -126,7 +107,7 @@ pub struct Filter {
     /// Only movements of this kind.
     pub kind: Option<MovementKind>,
     /// Behind the page that ended here.
-    pub before: Option<Place>,
+    pub before: Option<TimePlace>,
     /// At most so many.
     pub limit: Limit,
 }
@@ -171,13 +152,13 @@ pub async fn ledger(pool: &PgPool, wanted: &Filter) -> sqlx::Result<Option<Ledge
         wanted.product.0,
         then.at,
         wanted.kind.map(MovementKind::name),
-        wanted.before.map(|place| place.0),
-        wanted.before.map(|place| place.1),
+        wanted.before.map(|place| place.time),
+        wanted.before.map(|place| place.id),
         wanted.limit.one_more(),
     )
     .fetch_all(&mut *tx)
     .await?;
-    let page = Page::from_rows(rows, wanted.limit, |row| (row.created_at.timestamp_micros(), row.id.0));
+    let page = Page::from_rows(rows, wanted.limit, |row| TimePlace { time: row.created_at, id: row.id.0 });
     Ok(Some(Ledger { product_id: wanted.product, as_of: then.at, stock: then.stock, page }))
 }
 

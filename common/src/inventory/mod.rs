@@ -13,7 +13,7 @@ mod restock;
 pub use adjust::{AdjustError, Adjusted, Adjustment, Delta, NotADelta, adjust};
 pub use decrement::decrement;
 pub(crate) use decrement::sell_held;
-pub use history::{Filter, Ledger, MovementKind, MovementView, Place, UnknownKind, ledger, movement};
+pub use history::{Filter, Ledger, MovementKind, MovementView, UnknownKind, ledger, movement};
 pub(crate) use ledger::{Movement, record};
 pub use low_stock::LowStock;
 pub(crate) use reserve::{Reserved, hold_again, holds, release, released, reserve};

@@ -44,6 +44,17 @@ pub(super) async fn undo(tx: &mut PgConnection, queue: &str, payload: &Value) ->
     Ok(true)
 }
 
+/// Counts the row of a dismissed job no more.
+pub(super) async fn dismiss(tx: &mut PgConnection, queue: &str, payload: &Value) -> sqlx::Result<()> {
+    if let Some(job) = read::<SendEmail>(queue, payload) {
+        mail::dismiss(tx, job.email_id).await?;
+    }
+    if let Some(job) = read::<ProcessWebhook>(queue, payload) {
+        webhook::dismiss(tx, job.webhook_log_id).await?;
+    }
+    Ok(())
+}
+
 fn read<P: Payload>(queue: &str, payload: &Value) -> Option<P> {
     if queue == P::QUEUE.name() { P::deserialize(payload).ok() } else { None }
 }

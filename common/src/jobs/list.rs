@@ -275,7 +275,8 @@ pub struct Tally {
     pub state: State,
     /// How many.
     pub count: i64,
-    /// Seconds since the oldest of them was first due; 0 if none is due, or all of them are dead.
+    /// Seconds since the oldest of them was first due, or due anew where nothing failed and it was put off; 0 if none is due, or all of them
+    /// are dead.
     pub oldest_due: f64,
 }
 
@@ -286,9 +287,13 @@ pub struct Tally {
 pub async fn tally(conn: &mut PgConnection) -> sqlx::Result<Vec<Tally>> {
     let rows = sqlx::query!(
         r#"SELECT job_type, status, (failures > 0 OR crashes > 0) AS "went_wrong!", count(*) AS "count!",
-                  coalesce(extract(epoch FROM max(now() - due_at) FILTER (WHERE done_at IS NULL AND due_at <= now())), 0)
+                  coalesce(extract(epoch FROM max(now() - since) FILTER (WHERE done_at IS NULL AND since <= now())), 0)
                     ::float8 AS "oldest_due!"
-           FROM jobs WHERE done_at IS NULL OR status = 'Killed'
+           -- One that is put off without a failure waits for its time, as for a bank that still decides: it is not late.
+           FROM jobs, LATERAL (
+             SELECT CASE WHEN failures = 0 AND crashes = 0 AND attempts > 0 THEN greatest(due_at, run_at) ELSE due_at END AS since
+           ) due
+           WHERE done_at IS NULL OR status = 'Killed'
            GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"#,
     )
     .fetch_all(conn)

@@ -32,5 +32,6 @@ pub use payload::{
     Reconcile, RefundPayment, RemoveImage, SendEmail, SweepImages,
 };
 pub use queue::{GivesUp, Queue};
-pub use retry::{Batch, Retried, RetriedJob, RetryError, Which, retry, retry_some};
+pub(crate) use retry::supersede;
+pub use retry::{Batch, DismissError, Retried, RetriedJob, RetryError, Which, dismiss, retry, retry_some};
 pub use schedule::enqueue_on_schedule;

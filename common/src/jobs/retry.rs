@@ -1,11 +1,12 @@
-//! Dead jobs are run again, at somebody's wish: as if they had just been enqueued, with the history of what went wrong kept.
+//! Dead jobs are run again, at somebody's wish: as if they had just been enqueued, with the history of what went wrong kept. Those that
+//! nobody needs any more are ended, or dismissed.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
-use super::{death, list::State};
+use super::{death, list::State, payload::Payload};
 use crate::{
     actor::Actor,
     audit::{self, Act, Action, Object},
@@ -21,7 +22,7 @@ pub enum Retried {
     Enqueued,
     /// Another job is about the same and lives: that one will do.
     AnotherLives,
-    /// What it was about needs it no more.
+    /// What it was about needs it no more: it is done, unless Stripe has still to be asked what became of its refund.
     NotNeeded,
 }
 
@@ -75,6 +76,8 @@ async fn retry_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, R
             after: Some(json!({ "state": State::Pending, "queue": job.job_type })),
         };
         audit::record(&mut tx, actor, act).await?;
+    } else if retried == Retried::NotNeeded {
+        close(&mut tx, id, "what it is about needs it no more").await?;
     }
     tx.commit().await?;
     Ok(retried)
@@ -179,4 +182,93 @@ async fn revive(tx: &mut PgConnection, id: JobId, queue: &str, payload: &Value) 
     .fetch_one(tx)
     .await?;
     Ok(Retried::Enqueued)
+}
+
+/// Ends the dead jobs with this payload as done, because what they were about has gone on without them; their errors say so. One that
+/// somebody has locked, to run it again, is theirs: they find that it is needed no more.
+pub(crate) async fn supersede<P: Payload>(tx: &mut PgConnection, payload: &P, why: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE jobs SET status = 'Done', done_at = clock_timestamp(), errors = append_job_error(errors, attempts, $3)
+         WHERE id IN (SELECT id FROM jobs WHERE job_type = $1 AND dedupe_key = $2 AND status = 'Killed' FOR UPDATE SKIP LOCKED)",
+        P::QUEUE.name(),
+        payload.dedupe_key(),
+        why,
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}
+
+/// Ends a dead job as done; its errors say why. False where its refund may have been made all the same: Stripe has to be asked first.
+async fn close(tx: &mut PgConnection, id: JobId, why: &str) -> sqlx::Result<bool> {
+    let closed = sqlx::query!(
+        "UPDATE jobs j SET status = 'Done', done_at = clock_timestamp(), errors = append_job_error(errors, attempts, $2)
+         WHERE id = $1 AND status = 'Killed'
+           AND NOT (job_type = 'payment.refund'
+                    AND EXISTS (SELECT FROM refunds r WHERE r.id::text = j.job->>'refund_id' AND r.outcome_unknown))",
+        id.0,
+        why,
+    )
+    .execute(tx)
+    .await?;
+    Ok(closed.rows_affected() == 1)
+}
+
+/// Why a job can't be dismissed.
+#[derive(Debug, thiserror::Error)]
+pub enum DismissError {
+    /// There is no such job.
+    #[error("there is no such job")]
+    NotFound,
+    /// It isn't dead.
+    #[error("a job that is {0} is not dismissed")]
+    NotDead(State),
+    /// Nobody knows whether its refund was made.
+    #[error("nobody knows whether its refund was made: run it again, so that Stripe is asked")]
+    OutcomeUnknown,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl AsDatabaseError for DismissError {
+    fn as_database_error(&self) -> Option<&sqlx::Error> {
+        if let Self::Database(error) = self { Some(error) } else { None }
+    }
+}
+
+/// Puts a dead job aside for good, with the event or the mail that it was about: they are kept as they are, and no longer counted.
+///
+/// # Errors
+/// See [`DismissError`].
+pub async fn dismiss(pool: &PgPool, actor: Actor, id: JobId) -> Result<(), DismissError> {
+    db::retrying(|| dismiss_once(pool, actor, id)).await
+}
+
+async fn dismiss_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<(), DismissError> {
+    let mut tx = db::begin(pool).await?;
+    let job = sqlx::query!(
+        r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
+        id.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(DismissError::NotFound)?;
+    let state = State::from_columns(&job.status, job.went_wrong);
+    if state != State::Dead {
+        return Err(DismissError::NotDead(state));
+    }
+    if !close(&mut tx, id, "dismissed").await? {
+        return Err(DismissError::OutcomeUnknown);
+    }
+    death::dismiss(&mut tx, &job.job_type, &job.job).await?;
+    let act = Act {
+        action: Action::JobDismissed,
+        object: Object::Job(id),
+        before: Some(json!({ "state": state })),
+        after: Some(json!({ "state": State::Done, "queue": job.job_type })),
+    };
+    audit::record(&mut tx, actor, act).await?;
+    tx.commit().await?;
+    Ok(())
 }

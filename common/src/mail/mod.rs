@@ -10,7 +10,9 @@ mod render;
 pub use list::{Filter, Listed, Status, UnknownStatus, page};
 pub use load::load;
 pub use outbox::{attempted, sent, withdraw};
-pub(crate) use outbox::{enqueue, enqueue_low_stock, enqueue_password_reset, enqueue_refunded, failed, wait_again};
+pub(crate) use outbox::{
+    dismiss, enqueue, enqueue_low_stock, enqueue_password_reset, enqueue_refunded, failed, wait_again,
+};
 pub use outgoing::{About, OrderFacts, Outgoing, RefundFacts, ResetFacts, ShipmentFacts, StockFacts};
 pub use render::{Rendered, Sender, render};
 

@@ -104,7 +104,19 @@ pub async fn withdraw(pool: &PgPool, lease: &Lease, mail: &Outgoing) -> Result<(
 
 /// Notes that a mail that still has to be sent never will be, in the transaction in which its job dies.
 pub(crate) async fn failed(tx: &mut PgConnection, id: EmailId, error: &str) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE emails SET status = 'failed', error = $2 WHERE id = $1 AND status = 'pending'", id.0, error)
+    sqlx::query!(
+        "UPDATE emails SET status = 'failed', error = $2, dismissed_at = NULL WHERE id = $1 AND status = 'pending'",
+        id.0,
+        error
+    )
+    .execute(tx)
+    .await
+    .map(|_| ())
+}
+
+/// Counts a mail no more that was given up.
+pub(crate) async fn dismiss(tx: &mut PgConnection, id: EmailId) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE emails SET dismissed_at = now() WHERE id = $1 AND status = 'failed'", id.0)
         .execute(tx)
         .await
         .map(|_| ())

@@ -55,7 +55,7 @@ pub(crate) fn describe_metrics(currency: Currency) {
         counter!(TRANSITIONS, "from" => from.name(), "to" => Status::PaymentReview.name()).increment(0);
     }
     for origin in [RefundOrigin::Operator, RefundOrigin::Policy, RefundOrigin::Duplicate, RefundOrigin::Stripe] {
-        for status in [RefundStatus::Succeeded, RefundStatus::Failed] {
+        for status in [RefundStatus::Succeeded, RefundStatus::Failed, RefundStatus::Canceled] {
             counter!(REFUNDS, "origin" => origin.name(), "status" => status.name()).increment(0);
         }
     }

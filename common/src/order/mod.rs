@@ -37,7 +37,7 @@ pub use intent::refuse;
 pub(crate) use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use reference::{NotAnOrder, OrderRef};
-pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, refuse_refund, request_refund};
+pub use refund::{RefundError, RefundRequested, RequestRefund, Restock, dismiss_refund, refuse_refund, request_refund};
 pub(crate) use refund::{refund_again, refund_failed};
 pub use search::{Filter, OrderQuery, page};
 pub use shortfall::Shortfall;

@@ -226,9 +226,15 @@ pub(crate) async fn refund_failed(tx: &mut PgConnection, id: RefundId, why: &str
 async fn give_up(tx: &mut PgConnection, id: RefundId, why: &str, outcome_unknown: bool) -> sqlx::Result<Option<Order>> {
     let Some(order) = payment::order_of_refund(tx, id).await? else { return Ok(None) };
     let Some(mut order) = store::lock(tx, order).await? else { return Ok(None) }; // orders are locked before their refunds
-    let Some(refund) = payment::give_up_refund(tx, id, why, outcome_unknown).await? else { return Ok(None) };
+    let given_up = payment::give_up_refund(tx, id, why, outcome_unknown).await?;
+    let Some((refund, currency)) = given_up else { return Ok(None) };
     let data = json!({ "refund_id": id, "origin": refund.origin, "reason": why });
     timeline::record(tx, order.id, "refund.failed", Actor::System, data).await?;
+    if !outcome_unknown {
+        // The refusal is Stripe's word on it.
+        let (origin, before, status, amount) = (refund.origin, refund.before, RefundStatus::Failed, refund.amount);
+        order.refunds.push(Settled { origin, before, status, amount, currency });
+    }
     came_to_nothing(tx, &mut order, &refund).await?;
     store::announce(tx, order.id).await?;
     Ok(Some(order))
@@ -245,6 +251,25 @@ pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::R
         store::announce(tx, order.id).await?;
     }
     Ok(waits)
+}
+
+/// Notes that nobody waits for a refund any more that has failed, or was canceled: its money went back in another way, or stays by agreement.
+/// The refund is kept as it is, and no longer counted. False where there is none that is like that.
+///
+/// # Errors
+/// The database's.
+pub async fn dismiss_refund(pool: &PgPool, actor: Actor, id: RefundId) -> sqlx::Result<bool> {
+    let mut tx = db::begin(pool).await?;
+    let Some(order) = payment::dismiss_refund(&mut tx, id).await? else { return Ok(false) };
+    let act = Act {
+        action: Action::OrderRefundDismissed,
+        object: Object::Order(order),
+        before: None,
+        after: Some(json!({ "refund_id": id })),
+    };
+    audit::record(&mut tx, actor, act).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// Money that was to go back stays here: somebody has to look at it, whoever had asked for it.

@@ -25,7 +25,7 @@ pub use refunds::{
     refund_to_make,
 };
 pub(crate) use refunds::{
-    StoredRefund, ask_for_refund, balance, give_up_refund, intent_to_refund, order_of_refund, refund_again, refundable,
-    store_refund,
+    StoredRefund, ask_for_refund, balance, dismiss_refund, give_up_refund, intent_to_refund, order_of_refund,
+    refund_again, refundable, store_refund,
 };
 pub use report::{IntentReport, IntentStatus, LastPaymentError, NamedOrder};

@@ -290,6 +290,8 @@ pub(crate) struct StoredRefund {
     pub origin: RefundOrigin,
     /// What we took it for; `None` where we had not heard of it.
     pub before: Option<RefundStatus>,
+    /// How much was to go back.
+    pub amount: Money,
 }
 
 /// Writes what Stripe says of a refund into its row, in the transaction that has the order locked. The row is found by Stripe's id,
@@ -330,7 +332,7 @@ pub(crate) async fn store_refund(
         )
         .execute(tx)
         .await?;
-        return Ok(Some(StoredRefund { id, origin: RefundOrigin::Stripe, before: None }));
+        return Ok(Some(StoredRefund { id, origin: RefundOrigin::Stripe, before: None, amount: report.amount }));
     };
     let is_newer = row.stripe_refund_id.is_none() || seen == Some(row.updated_at);
     if row.order_id != order || !is_newer {
@@ -338,7 +340,7 @@ pub(crate) async fn store_refund(
     }
     sqlx::query!(
         "UPDATE refunds SET stripe_refund_id = $2, status = $3, amount = $4, failure_reason = $5, outcome_unknown = false,
-                updated_at = clock_timestamp()
+                dismissed_at = CASE WHEN status = $3 THEN dismissed_at END, updated_at = clock_timestamp()
          WHERE id = $1",
         row.id.0,
         report.stripe_id,
@@ -346,9 +348,12 @@ pub(crate) async fn store_refund(
         report.amount.0,
         report.failure_reason,
     )
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
-    Ok(Some(StoredRefund { id: row.id, origin: row.origin, before: Some(row.status) }))
+    if row.stripe_refund_id.is_none() {
+        jobs::supersede(tx, &RefundPayment { refund_id: row.id }, "Stripe has told of the refund").await?;
+    }
+    Ok(Some(StoredRefund { id: row.id, origin: row.origin, before: Some(row.status), amount: report.amount }))
 }
 
 /// Whose order a refund of ours is about: it is locked first.
@@ -356,25 +361,28 @@ pub(crate) async fn order_of_refund(tx: &mut PgConnection, id: RefundId) -> sqlx
     sqlx::query_scalar!(r#"SELECT order_id AS "id: OrderId" FROM refunds WHERE id = $1"#, id.0).fetch_optional(tx).await
 }
 
-/// Gives up a refund of which Stripe has not told yet, after its refusal or without knowing what became of it; `None` where Stripe has told
+/// Gives up a refund of which Stripe has not told yet, after its refusal or without knowing what became of it; and its payment's currency. `None` where Stripe has told
 /// by now, or it was given up before.
 pub(crate) async fn give_up_refund(
     tx: &mut PgConnection,
     id: RefundId,
     why: &str,
     outcome_unknown: bool,
-) -> sqlx::Result<Option<StoredRefund>> {
-    let origin = sqlx::query_scalar!(
-        r#"UPDATE refunds SET status = 'failed', failure_reason = $2, outcome_unknown = $3, updated_at = clock_timestamp()
-           WHERE id = $1 AND status = 'pending' AND stripe_refund_id IS NULL
-           RETURNING origin AS "origin: RefundOrigin""#,
+) -> sqlx::Result<Option<(StoredRefund, String)>> {
+    let given_up = sqlx::query!(
+        r#"UPDATE refunds r SET status = 'failed', failure_reason = $2, outcome_unknown = $3, dismissed_at = NULL,
+                  updated_at = clock_timestamp()
+           FROM payment_intents p
+           WHERE r.id = $1 AND r.status = 'pending' AND r.stripe_refund_id IS NULL AND p.id = r.payment_intent_id
+           RETURNING r.origin AS "origin: RefundOrigin", r.amount AS "amount: Money", p.currency"#,
         id.0,
         why,
         outcome_unknown
     )
     .fetch_optional(tx)
     .await?;
-    Ok(origin.map(|origin| StoredRefund { id, origin, before: Some(RefundStatus::Pending) }))
+    let before = Some(RefundStatus::Pending);
+    Ok(given_up.map(|row| (StoredRefund { id, origin: row.origin, before, amount: row.amount }, row.currency)))
 }
 
 /// Has a refund wait again that was given up; false where Stripe knows of it, or so much is no longer left. The order has to be locked.
@@ -391,4 +399,17 @@ pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::R
     .execute(tx)
     .await?;
     Ok(waits.rows_affected() == 1)
+}
+
+/// Counts a refund no more that has failed, or was canceled; whose order it is of. `None` where it has not, or nobody knows whether it was
+/// made.
+pub(crate) async fn dismiss_refund(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<Option<OrderId>> {
+    sqlx::query_scalar!(
+        r#"UPDATE refunds SET dismissed_at = now()
+           WHERE id = $1 AND status IN ('failed', 'canceled') AND NOT outcome_unknown AND dismissed_at IS NULL
+           RETURNING order_id AS "id: OrderId""#,
+        id.0
+    )
+    .fetch_optional(tx)
+    .await
 }

@@ -1,5 +1,6 @@
 //! The books of reconciliation: what is to be compared with Stripe, and what was found to differ. The worker asks Stripe.
 
+mod left;
 mod runs;
 
 use chrono::{DateTime, Utc};
@@ -9,6 +10,7 @@ use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use left::{dismiss, left_before, settle};
 pub use runs::{Enqueued, ListedDifference, Run, Settled, differences, enqueue, runs};
 
 use crate::{
@@ -120,7 +122,7 @@ pub async fn begin(pool: &PgPool, actor: Actor, since: DateTime<Utc>) -> sqlx::R
     Ok(id)
 }
 
-/// Notes a difference.
+/// Notes a difference, in place of what was left of the same object before. One that was dismissed, and is as it was then, is settled.
 ///
 /// # Errors
 /// The database's.
@@ -130,8 +132,14 @@ pub async fn record(pool: &PgPool, run: ReconciliationId, difference: &Differenc
         Outcome::Left(why) => ("left", Some(why)),
     };
     sqlx::query!(
-        "INSERT INTO reconciliation_differences (id, run_id, kind, stripe_object_id, order_id, ours, theirs, outcome, detail)
-         VALUES ($1, $2, $3, $4, (SELECT id FROM orders WHERE id = $5), $6, $7, $8, $9)",
+        "WITH settled AS (
+           UPDATE reconciliation_differences SET settled_at = now()
+           WHERE stripe_object_id = $4 AND outcome = 'left' AND settled_at IS NULL)
+         INSERT INTO reconciliation_differences
+           (id, run_id, kind, stripe_object_id, order_id, ours, theirs, outcome, detail, settled_at)
+         VALUES ($1, $2, $3, $4, (SELECT id FROM orders WHERE id = $5), $6, $7, $8, $9,
+                 CASE WHEN EXISTS (SELECT FROM reconciliation_differences
+                                   WHERE stripe_object_id = $4 AND theirs = $7 AND dismissed) THEN now() END)",
         Uuid::now_v7(),
         run.0,
         difference.kind.name(),

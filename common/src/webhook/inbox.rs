@@ -91,7 +91,7 @@ pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received
              (SELECT trace_id FROM order_events
               WHERE order_id = coalesce((SELECT order_id FROM payment_intents WHERE stripe_id = $8), $9) ORDER BY id LIMIT 1), $7))
            ON CONFLICT (stripe_event_id) DO UPDATE SET status = 'received', error = NULL WHERE w.status = 'failed'
-           RETURNING id AS "id: WebhookLogId", trace_id"#,
+           RETURNING id AS "id: WebhookLogId", trace_id, xmax <> '0' AS "was_given_up!""#,
         WebhookLogId::new().0,
         event.envelope.id,
         event.envelope.kind,
@@ -106,7 +106,11 @@ pub async fn receive(pool: &PgPool, event: &Parsed<'_>) -> sqlx::Result<Received
     .await?;
     let Some(stored) = stored else { return Ok(Received::Duplicate) };
     let trace = stored.trace_id.and_then(|id| id.parse().ok());
-    cause::within(trace, jobs::enqueue(&mut tx, &ProcessWebhook { webhook_log_id: stored.id })).await?;
+    let job = ProcessWebhook { webhook_log_id: stored.id };
+    if stored.was_given_up {
+        jobs::supersede(&mut tx, &job, "Stripe has sent the event again").await?;
+    }
+    cause::within(trace, jobs::enqueue(&mut tx, &job)).await?;
     tx.commit().await?;
     Ok(Received::Stored(trace))
 }

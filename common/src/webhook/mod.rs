@@ -11,6 +11,6 @@ pub use classify::{Class, IntentEvent, USED};
 pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, is_stored, parse, receive};
 pub use list::{EventStatus, Filter, Listed, Shown, UnknownEventStatus, find, page, payload, show};
 pub use process::{apply, ignore, park};
-pub(crate) use process::{failed, wait_again};
+pub(crate) use process::{dismiss, failed, wait_again};
 pub use replay::{Replay, ReplayError, replay};
 pub use signature::{InvalidSignature, TOLERANCE, verify};

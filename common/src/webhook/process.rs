@@ -64,13 +64,21 @@ pub async fn park(pool: &PgPool, id: WebhookLogId, reason: &str) -> sqlx::Result
 /// Notes that an event that is not applied yet never will be, in the transaction in which its job dies.
 pub(crate) async fn failed(tx: &mut PgConnection, id: WebhookLogId, error: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE webhook_logs SET status = 'failed', error = $2 WHERE id = $1 AND status IN ('received', 'parked')",
+        "UPDATE webhook_logs SET status = 'failed', error = $2, dismissed_at = NULL WHERE id = $1 AND status IN ('received', 'parked')",
         id.0,
         error
     )
     .execute(tx)
     .await
     .map(|_| ())
+}
+
+/// Counts an event no more that was given up.
+pub(crate) async fn dismiss(tx: &mut PgConnection, id: WebhookLogId) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE webhook_logs SET dismissed_at = now() WHERE id = $1 AND status = 'failed'", id.0)
+        .execute(tx)
+        .await
+        .map(|_| ())
 }
 
 /// Has an event that was given up wait again; false where it was applied, or ignored.

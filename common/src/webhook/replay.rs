@@ -73,6 +73,7 @@ async fn replay_once(pool: &PgPool, actor: Actor, id: WebhookLogId) -> Result<Re
         return Ok(Replay::UnderWay);
     }
     wait_again(&mut tx, id).await?;
+    jobs::supersede(&mut tx, &job, "the event was replayed").await?;
     let trace = row.trace_id.and_then(|id| id.parse().ok());
     if cause::within(trace, jobs::enqueue(&mut tx, &job)).await?.is_none() {
         jobs::hasten(&mut tx, &job).await?; // the one that waits does it now

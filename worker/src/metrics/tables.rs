@@ -15,6 +15,8 @@ use tokio::time::Instant;
 const EVERY: Duration = Duration::from_secs(5);
 /// A look takes this part of the time at most, so that a shop in which it is slow is looked at less often.
 const SHARE: u32 = 50;
+/// Between two looks, at most: an alert takes figures for stale that are five minutes old.
+const AT_MOST: Duration = Duration::from_secs(120);
 
 const ORDERS: &str = "kassa_orders";
 const PRODUCTS: &str = "kassa_products";
@@ -59,7 +61,7 @@ pub(crate) fn describe() {
     );
     describe_gauge!(
         REFUNDS,
-        "Refunds that have not come to an end, by status: pending, requires_action, or outcome_unknown once their job has died."
+        "Refunds that have not come to an end, by status: pending, requires_action, outcome_unknown once their job has died, or failed (canceled, too) while their money is still here and nobody has asked for it again."
     );
     describe_gauge!(DISPUTES, "Disputes that have not come to an end, by status: warning or open.");
     describe_gauge!(
@@ -67,11 +69,14 @@ pub(crate) fn describe() {
         Unit::Seconds,
         "When the last comparison with Stripe came to its end, in seconds since 1970; 0 before the first."
     );
-    describe_gauge!(DIFFERENCES, "What the last comparison with Stripe found to differ, by outcome: healed or left.");
+    describe_gauge!(
+        DIFFERENCES,
+        "What the last comparison with Stripe found to differ and healed, and what it and those before left and is not settled, by outcome."
+    );
     describe_gauge!(
         SAMPLED_AT,
         Unit::Seconds,
-        "When this worker last counted what is in the tables, in seconds since 1970."
+        "When this worker last counted what is in the tables, in seconds since 1970; 0 before it first did."
     );
     describe_gauge!(SAMPLE, Unit::Seconds, "Time that the last count of what is in the tables took.");
     describe_gauge!(DATABASE, Unit::Bytes, "The shop's database on disk.");
@@ -97,10 +102,12 @@ pub(crate) fn describe() {
     );
 }
 
-/// Looks for ever; `low_stock` is how many units of a product in stock are few. What fails is tried again; meanwhile the figures are those of the last look, whose time is one of them.
+/// Looks for ever; `low_stock` is how many units of a product in stock are few. What fails is tried again; meanwhile the figures are
+/// those of the last look, whose time is one of them.
 pub(crate) async fn sample(pool: PgPool, low_stock: i64) {
+    gauge!(SAMPLED_AT).set(0.0); // a worker that never can count has to be noticed, too
     loop {
-        let began = Instant::now();
+        let (began, mut failed) = (Instant::now(), false);
         match tables::look(&pool, low_stock).await {
             Ok(found) => {
                 show(&found);
@@ -108,16 +115,25 @@ pub(crate) async fn sample(pool: PgPool, low_stock: i64) {
                 gauge!(SAMPLED_AT).set(now());
             }
             Err(error) => {
+                failed = true;
                 tracing::warn!(error = &error as &dyn Error, "the shop's figures can't be counted; trying again");
             }
         }
-        tokio::time::sleep(pause(began.elapsed())).await;
+        match tables::look_at_postgres(&pool).await {
+            Ok(told) => show_postgres(&told),
+            Err(error) => {
+                failed = true;
+                tracing::warn!(error = &error as &dyn Error, "Postgres does not tell of itself; trying again");
+            }
+        }
+        // What failed says nothing of how long a look takes: a database that hung for a moment is looked at as soon as it is back.
+        tokio::time::sleep(if failed { EVERY } else { pause(began.elapsed()) }).await;
     }
 }
 
 /// How long to wait after a look that took so long.
 fn pause(took: Duration) -> Duration {
-    EVERY.max(took * SHARE)
+    (took * SHARE).clamp(EVERY, AT_MOST)
 }
 
 /// Seconds since 1970.
@@ -130,7 +146,7 @@ fn show(sample: &Sample) {
     show_counts(ORDERS, &order::Status::ALL.map(order::Status::name), &sample.orders);
     show_counts(EMAILS, &["failed", "pending"], &sample.emails);
     show_counts(EVENTS, &["failed", "parked", "received"], &sample.events);
-    show_counts(REFUNDS, &["outcome_unknown", "pending", "requires_action"], &sample.refunds);
+    show_counts(REFUNDS, &["failed", "outcome_unknown", "pending", "requires_action"], &sample.refunds);
     show_counts(DISPUTES, &["open", "warning"], &sample.disputes);
     let stock = &sample.stock;
     gauge!(PRODUCTS, "status" => "active").set(stock.active as f64);
@@ -142,7 +158,6 @@ fn show(sample: &Sample) {
     gauge!(RECONCILED_AT).set(last.map_or(0.0, |run| run.finished_at.timestamp_millis() as f64 / 1000.0));
     gauge!(DIFFERENCES, "outcome" => "healed").set(last.map_or(0.0, |run| run.healed as f64));
     gauge!(DIFFERENCES, "outcome" => "left").set(last.map_or(0.0, |run| run.left as f64));
-    show_postgres(&sample.postgres);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "as in `show`")]
@@ -185,8 +200,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_quick_is_looked_at_each_five_seconds_and_what_is_slow_a_fiftieth_of_the_time() {
+    fn what_is_quick_is_looked_at_each_five_seconds_what_is_slow_a_fiftieth_of_the_time_and_each_two_minutes_at_least()
+    {
         assert_eq!(pause(Duration::from_millis(20)), Duration::from_secs(5));
         assert_eq!(pause(Duration::from_secs(2)), Duration::from_secs(100));
+        assert_eq!(pause(Duration::from_secs(60)), Duration::from_secs(120));
     }
 }

@@ -111,12 +111,37 @@ impl<'a> Reconciliation<'a> {
             last = *id;
             report.note_all(batch.into_iter().map(async |(_, refund)| self.refund(&refund).await)).await?;
         }
+        self.ask_about_what_was_left(report).await?;
         let mut last = Uuid::nil();
         while let batch = reconciliation::open_disputes(self.pool, last, BATCH).await?
             && let Some((id, _)) = batch.last()
         {
             last = *id;
             report.note_all(batch.into_iter().map(async |(_, dispute)| self.dispute(&dispute).await)).await?;
+        }
+        Ok(())
+    }
+
+    /// What runs before could not mend is too old for the lists, and may be in none of our tables.
+    async fn ask_about_what_was_left(self, report: &mut Report<'_>) -> Result<(), ReconcileError> {
+        let mut last = Uuid::nil();
+        while let batch = reconciliation::left_before(self.pool, report.run, last, BATCH).await?
+            && let Some((id, ..)) = batch.last()
+        {
+            last = *id;
+            let compared = async |kind, id: &str| {
+                let compared = match kind {
+                    Kind::Intent => self.intent(id).await?,
+                    Kind::Refund => self.refund(id).await?,
+                    Kind::Dispute => self.dispute(id).await?,
+                    Kind::Event => Compared::Same, // its delivery was all that was missing
+                };
+                if compared == Compared::Same && !self.dry_run {
+                    reconciliation::settle(self.pool, id).await?;
+                }
+                Ok(compared)
+            };
+            report.note_all(batch.iter().map(|(_, kind, id)| compared(*kind, id))).await?;
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 8;
 /// See the module.
 pub struct Report<'a> {
     pool: &'a PgPool,
-    run: Option<ReconciliationId>,
+    pub(super) run: Option<ReconciliationId>,
     progress: &'a (dyn Fn(u64) + Send + Sync),
     /// How many objects of Stripe's were compared.
     pub checked: u64,

@@ -8,7 +8,7 @@ use axum::{
 use common::{
     catalog::Stock,
     id::ProductId,
-    inventory::{self, AdjustError, Adjustment, Delta, Filter, Ledger, MovementKind, MovementView, Place},
+    inventory::{self, AdjustError, Adjustment, Delta, Filter, Ledger, MovementKind, MovementView},
     reason::Reason,
 };
 use http::StatusCode;
@@ -61,7 +61,7 @@ async fn ledger(
     let as_of = invalid.field("/as_of", time(filters.as_of.as_deref()));
     let kind = invalid.optional("/kind", filters.kind.map(|kind| kind.parse::<MovementKind>()));
     let (Some(as_of), Some(kind)) = (as_of, kind) else { return Err(invalid.into()) };
-    let before = paging.cursor.as_deref().map(Place::parse).transpose()?;
+    let before = paging.before()?;
     let wanted = Filter { product, as_of, kind, before, limit: paging.limit };
     inventory::ledger(&app.pool, &wanted).await?.map(Json).ok_or_else(Problem::not_found)
 }

@@ -1,7 +1,7 @@
 //! Reads the timeline: what the tables of the shop's parts tell of one order, in one list.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use crate::{
     db,
     id::OrderId,
     jobs::{Queue, State},
-    page::{Limit, Page},
+    page::{Limit, Page, TimePlace},
 };
 
 /// Who tells of it.
@@ -73,13 +73,6 @@ pub struct Entry {
     pub data: Value,
 }
 
-/// Behind which entry a page starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    time: DateTime<Utc>,
-    id: Uuid,
-}
-
 /// What happened to an order, the oldest first: `limit` entries behind `after`; `None` where there is no such order. What one
 /// transaction wrote has one time, and stands in the order in which it was written.
 ///
@@ -88,7 +81,7 @@ pub struct Place {
 pub async fn page(
     pool: &PgPool,
     order: OrderId,
-    after: Option<Place>,
+    after: Option<TimePlace>,
     limit: Limit,
 ) -> sqlx::Result<Option<Page<Entry>>> {
     let mut tx = db::begin_snapshot(pool).await?;
@@ -96,13 +89,17 @@ pub async fn page(
     if !exists.fetch_one(&mut *tx).await? {
         return Ok(None);
     }
-    let one_more = limit.one_more();
-    let rows = entries(&mut tx, order, after, one_more).await?;
-    Ok(Some(Page::from_rows(rows, limit, |entry| Place { time: entry.created_at, id: entry.id })))
+    let rows = entries(&mut tx, order, after, limit.one_more()).await?;
+    Ok(Some(Page::from_rows(rows, limit, |entry| TimePlace { time: entry.created_at, id: entry.id })))
 }
 
 /// A job's trace is kept as `00-TRACE-SPAN-FLAGS`. Jobs that live are looked for in each queue by its name, as their index has them.
-async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, rows: i64) -> sqlx::Result<Vec<Entry>> {
+async fn entries(
+    tx: &mut PgConnection,
+    order: OrderId,
+    after: Option<TimePlace>,
+    rows: i64,
+) -> sqlx::Result<Vec<Entry>> {
     let queues = Queue::ALL.map(Queue::name);
     let mut entries = sqlx::query_as!(
         Entry,
@@ -157,7 +154,10 @@ async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, ro
              UNION ALL
              SELECT id, created_at, 'audit', action, actor, request_id, trace_id,
                     jsonb_build_object('before', before, 'after', after)
-             FROM audit_log WHERE object = 'order:' || $1::uuid
+             FROM audit_log
+             WHERE object IN (SELECT 'order:' || $1::uuid
+                              UNION ALL SELECT 'job:' || id FROM tasks
+                              UNION ALL SELECT 'webhook:' || id FROM events)
            )
            SELECT id AS "id!", time AS "created_at!", source AS "source!: Source", kind AS "kind!", actor AS "actor!", request_id,
                   trace_id, data AS "data!"
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_job_tells_its_state_and_others_their_status() {
         let told = |source, data| {
-            let (id, time) = (Uuid::now_v7(), Utc::now());
+            let (id, time) = (Uuid::now_v7(), DateTime::UNIX_EPOCH);
             let (kind, actor) = (String::new(), String::new());
             let mut entry = Entry { id, created_at: time, source, kind, actor, request_id: None, trace_id: None, data };
             tell_state(&mut entry);

@@ -153,7 +153,12 @@ async fn a_timeline_is_for_admins_and_its_cursor_its_own() {
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);
     let order = shop.order(&shopper, &shop.product(500, 5).await, 1).await;
     is_for_admins_alone(&shop, &shopper, &admin, Method::GET, &order, "/timeline").await;
-    for (query, pointer) in [("limit=101", "/limit"), ("cursor=nonsense", "/cursor")] {
+    for (query, pointer) in [
+        ("limit=101", "/limit"),
+        ("cursor=nonsense", "/cursor"),
+        // A time that no database knows.
+        ("cursor=Wy05MDAwMDAwMDAwMDAwMDAwMDAwLCIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiXQ", "/cursor"),
+    ] {
         admin.get(&path(&order, &format!("/timeline?{query}"))).await.invalid(pointer);
     }
     shop.finish().await;

@@ -14,9 +14,9 @@ use common::{
     id::OrderId,
     order::{
         self, AdminOrderView, Filter, OrderQuery, Status,
-        timeline::{self, Entry, Place},
+        timeline::{self, Entry},
     },
-    page::{Page, decode_cursor},
+    page::Page,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -132,8 +132,7 @@ async fn history(
     PathId(id): PathId<OrderId>,
     paging: Paging,
 ) -> Result<Json<Page<Entry>>, Problem> {
-    let after: Option<Place> = paging.cursor.as_deref().map(decode_cursor).transpose()?;
-    timeline::page(&app.pool, id, after, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
+    timeline::page(&app.pool, id, paging.before()?, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
 }
 
 const DISPUTED: Kind = Kind::new(StatusCode::CONFLICT, "disputed", "The payment is disputed");
