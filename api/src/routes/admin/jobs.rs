@@ -142,8 +142,8 @@ struct JobsRetried {
 
 /// Retry dead jobs
 ///
-/// All that match, the oldest hundred of them. Where more remain the answer says how many, and how to go on. A job stays dead where
-/// what it is about needs it no more, or another job about the same lives.
+/// All that match, the oldest hundred of them. Where more remain the answer says how many, and how to go on. A job that what it
+/// is about needs no more is done instead; it stays dead where another job about the same lives.
 #[utoipa::path(
     post, path = "/admin/jobs/retry", operation_id = "retry_jobs", tag = "administration",
     request_body = Option<JobsToRetry>,
