@@ -218,7 +218,7 @@ async fn no_secret_is_logged_even_where_everything_is() {
     let unsigned = shop.visitor().post("/webhooks/stripe", &json!({ "id": "evt_1" })).await;
     unsigned.problem(400, "invalid_signature");
     shop.mails("sam@kassa.example", 2).await;
-    let link = shop.reset_token("sam@kassa.example", 3).await;
+    let link = shop.reset_token("sam@kassa.example", 4).await;
     let reset = "a new one that nobody may read";
     shop.visitor().reset_password(&link, reset).await.expect(204);
     shop.visitor().reset_password(&link, reset).await.problem(400, "invalid_reset_token");

@@ -155,9 +155,9 @@ async fn entries(
              SELECT id, created_at, 'audit', action, actor, request_id, trace_id,
                     jsonb_build_object('before', before, 'after', after)
              FROM audit_log
-             WHERE object IN (SELECT 'order:' || $1::uuid
-                              UNION ALL SELECT 'job:' || id FROM tasks
-                              UNION ALL SELECT 'webhook:' || id FROM events)
+             WHERE object = ANY (ARRAY(SELECT 'order:' || $1::uuid
+                                       UNION ALL SELECT 'job:' || id FROM tasks
+                                       UNION ALL SELECT 'webhook:' || id FROM events))
            )
            SELECT id AS "id!", time AS "created_at!", source AS "source!: Source", kind AS "kind!", actor AS "actor!", request_id,
                   trace_id, data AS "data!"
