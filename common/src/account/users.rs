@@ -53,6 +53,9 @@ impl EmailBeginning {
     }
 }
 
+/// So many users are looked up one by one. Where more begin so, a page of them, or of their orders, is found sooner by going through all.
+pub(crate) const FEW: usize = 1_000;
+
 /// Which users to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -71,8 +74,6 @@ pub struct Filter {
 /// # Errors
 /// The database's.
 pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<User>> {
-    /// So many are looked up one by one. Where more begin so, a page of them is found sooner by going through all.
-    const FEW: usize = 1000;
     let mut tx = db::begin_list(pool).await?;
     let few = match &filter.email {
         None => None,

@@ -56,24 +56,17 @@ pub async fn retry(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, Re
 
 async fn retry_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, RetryError> {
     let mut tx = db::begin(pool).await?;
-    let job = sqlx::query!(
-        r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
-        id.0
-    )
-    .fetch_optional(&mut *tx)
-    .await?
-    .ok_or(RetryError::NotFound)?;
-    let state = State::from_columns(&job.status, job.went_wrong);
-    if state != State::Dead {
-        return Err(RetryError::NotDead(state));
+    let job = lock(&mut tx, id).await?.ok_or(RetryError::NotFound)?;
+    if job.state != State::Dead {
+        return Err(RetryError::NotDead(job.state));
     }
-    let retried = revive(&mut tx, id, &job.job_type, &job.job).await?;
+    let retried = revive(&mut tx, id, &job.queue, &job.payload).await?;
     if retried == Retried::Enqueued {
         let act = Act {
             action: Action::JobRetried,
             object: Object::Job(id),
-            before: Some(json!({ "state": state })),
-            after: Some(json!({ "state": State::Pending, "queue": job.job_type })),
+            before: Some(json!({ "state": job.state })),
+            after: Some(json!({ "state": State::Pending, "queue": job.queue })),
         };
         audit::record(&mut tx, actor, act).await?;
     } else if retried == Retried::NotNeeded {
@@ -81,6 +74,27 @@ async fn retry_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<Retried, R
     }
     tx.commit().await?;
     Ok(retried)
+}
+
+/// A job that is locked until the transaction ends.
+struct Locked {
+    queue: String,
+    payload: Value,
+    state: State,
+}
+
+async fn lock(tx: &mut PgConnection, id: JobId) -> sqlx::Result<Option<Locked>> {
+    let row = sqlx::query!(
+        r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
+        id.0
+    )
+    .fetch_optional(tx)
+    .await?;
+    Ok(row.map(|row| Locked {
+        state: State::from_columns(&row.status, row.went_wrong),
+        queue: row.job_type,
+        payload: row.job,
+    }))
 }
 
 /// Which dead jobs to run again.
@@ -247,26 +261,19 @@ pub async fn dismiss(pool: &PgPool, actor: Actor, id: JobId) -> Result<(), Dismi
 
 async fn dismiss_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<(), DismissError> {
     let mut tx = db::begin(pool).await?;
-    let job = sqlx::query!(
-        r#"SELECT job_type, job, status, (failures > 0 OR crashes > 0) AS "went_wrong!" FROM jobs WHERE id = $1 FOR UPDATE"#,
-        id.0
-    )
-    .fetch_optional(&mut *tx)
-    .await?
-    .ok_or(DismissError::NotFound)?;
-    let state = State::from_columns(&job.status, job.went_wrong);
-    if state != State::Dead {
-        return Err(DismissError::NotDead(state));
+    let job = lock(&mut tx, id).await?.ok_or(DismissError::NotFound)?;
+    if job.state != State::Dead {
+        return Err(DismissError::NotDead(job.state));
     }
     if !close(&mut tx, id, "dismissed").await? {
         return Err(DismissError::OutcomeUnknown);
     }
-    death::dismiss(&mut tx, &job.job_type, &job.job).await?;
+    death::dismiss(&mut tx, &job.queue, &job.payload).await?;
     let act = Act {
         action: Action::JobDismissed,
         object: Object::Job(id),
-        before: Some(json!({ "state": state })),
-        after: Some(json!({ "state": State::Done, "queue": job.job_type })),
+        before: Some(json!({ "state": job.state })),
+        after: Some(json!({ "state": State::Done, "queue": job.queue })),
     };
     audit::record(&mut tx, actor, act).await?;
     tx.commit().await?;

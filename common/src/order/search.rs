@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{AdminOrderView, OrderRef, Status, admin_view::admin_views};
 use crate::{
-    account::{self, EmailBeginning},
+    account::{self, EmailBeginning, users::FEW},
     catalog::SearchText,
     db,
     id::OrderId,
@@ -66,10 +66,6 @@ pub async fn page(pool: &PgPool, filter: &Filter, key: &str) -> sqlx::Result<Pag
     let orders = admin_views(&mut tx, &found, key).await?;
     Ok(Page::from_rows(orders, filter.limit, |order| order.order.id))
 }
-
-/// Shoppers whose orders are looked up by their ids. Where more of them match, orders that match are met soon enough on the way from the
-/// newest to the oldest.
-const FEW: usize = 1_000;
 
 /// Whose address, or name, begins so.
 #[derive(Default)]

@@ -4,6 +4,7 @@
 //! [`DisputeReport`].
 
 mod disputes;
+mod given_up;
 mod intents;
 mod list;
 mod log;
@@ -13,6 +14,7 @@ mod report;
 pub use disputes::{DisputeReport, DisputeStatus, KnownDispute, known_dispute};
 pub(crate) use disputes::{StoredDispute, is_blocked, store_dispute};
 
+pub(crate) use given_up::{dismiss_refund, give_up_refund, order_of_refund, refund_again};
 pub use intents::{
     IntentToCreate, KnownIntent, Seen, intent_to_cancel, intent_to_create, intent_under_way, known_intent,
     raise_generation,
@@ -24,8 +26,5 @@ pub use refunds::{
     KnownRefund, RefundOrigin, RefundReport, RefundStatus, RefundToMake, known_refund, raise_refund_generation,
     refund_to_make,
 };
-pub(crate) use refunds::{
-    StoredRefund, ask_for_refund, balance, dismiss_refund, give_up_refund, intent_to_refund, order_of_refund,
-    refund_again, refundable, store_refund,
-};
+pub(crate) use refunds::{StoredRefund, ask_for_refund, balance, intent_to_refund, refundable, store_refund};
 pub use report::{IntentReport, IntentStatus, LastPaymentError, NamedOrder};

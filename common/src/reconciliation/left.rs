@@ -68,7 +68,7 @@ pub async fn dismiss(pool: &PgPool, actor: Actor, stripe_id: &str) -> sqlx::Resu
     .await?;
     let Some(run) = run.into_iter().max_by_key(|run| run.0) else { return Ok(false) };
     let object = Object::Reconciliation(run);
-    let after = Some(json!({ "stripe_id": stripe_id }));
+    let after = Some(json!({ "stripe_object_id": stripe_id }));
     audit::record(&mut tx, actor, Act { action: Action::DifferenceDismissed, object, before: None, after }).await?;
     tx.commit().await?;
     Ok(true)

@@ -94,5 +94,5 @@ impl Stripe {
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, StripeError> {
-    serde_json::from_slice(body).map_err(|_| StripeError::Unanswered("its answer is not what its API says".into()))
+    serde_json::from_slice(body).map_err(|_| StripeError::Unreadable)
 }
