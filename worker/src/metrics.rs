@@ -62,7 +62,7 @@ fn begin() {
         }
     }
     for operation in stripe::OPERATIONS {
-        for outcome in ["ok", "unanswered", "400", "401", "402", "429", "500", "502", "503"] {
+        for outcome in ["ok", "unanswered", "400", "401", "402", "403", "429", "500", "502", "503"] {
             counter!(STRIPE_REQUESTS, "operation" => operation, "outcome" => outcome).increment(0);
         }
     }

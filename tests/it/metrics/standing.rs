@@ -55,7 +55,8 @@ async fn a_database_that_goes_away_is_counted_and_the_figures_of_its_tables_stan
     let (shop, proxy) = Shop::behind_a_proxy(&[]).await;
     let [api, worker] = shop.operations();
     let sampled = "kassa_standing_sampled_timestamp_seconds";
-    eventually("the tables are counted", async || Exposition::of(&worker).await.get(sampled, &[])).await;
+    let counted = async || Exposition::of(&worker).await.get(sampled, &[]).filter(|at| *at > 0.0);
+    eventually("the tables are counted", counted).await;
     proxy.cut().await;
     let errors = "kassa_db_errors_total";
     let shopper = shop.crowd(1).await.remove(0);
@@ -65,7 +66,10 @@ async fn a_database_that_goes_away_is_counted_and_the_figures_of_its_tables_stan
         (Exposition::of(&worker).await.get(errors, &[]) >= Some(1.0)).then_some(())
     })
     .await;
-    let before = Exposition::of(&worker).await.get(sampled, &[]).expect("it stands still");
+    let before = Exposition::of(&worker).await.get(sampled, &[]).expect("it is told");
+    eventually("a look has failed", async || shop.worker.log().contains("figures can't be counted").then_some(()))
+        .await;
+    assert_eq!(Exposition::of(&worker).await.get(sampled, &[]), Some(before), "it stands still");
     proxy.restore().await.expect("the port is still free");
     eventually("the tables are counted again", async || {
         (Exposition::of(&worker).await.get(sampled, &[]) > Some(before)).then_some(())
