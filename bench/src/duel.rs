@@ -16,8 +16,8 @@ use crate::{
 /// Latencies are measured at this part of the rate that the slower one can do.
 const OFFERED: f64 = 0.5;
 /// Until connections are open, statements prepared and pages in memory.
-const WARM_UP: Duration = Duration::from_millis(300);
-/// Fewer than this at once say nothing of a 99th percentile.
+pub(crate) const WARM_UP: Duration = Duration::from_millis(300);
+/// A schedule needs a rate above nothing.
 const LEAST_RATE: f64 = 1.0;
 
 /// What is compared.
@@ -43,6 +43,7 @@ impl Duel<'_> {
         let mut ratios = Vec::new();
         progress::now(format_args!("{}: warming up", self.title));
         ours(Pace::Full, WARM_UP).await?;
+        theirs(Pace::Full, WARM_UP).await?;
         for round in 0..scale.rounds {
             progress::now(format_args!("{}: round {} of {}", self.title, round + 1, scale.rounds));
             let (our_rate, their_rate);
@@ -135,7 +136,7 @@ mod tests {
             Ok(run(100))
         };
         let row = duel.fight(&scale, ours, theirs).await.unwrap();
-        assert_eq!(order.get_mut().iter().collect::<String>(), "oottootot");
+        assert_eq!(order.get_mut().iter().collect::<String>(), "otottootot");
         let ratio = row.ratio.unwrap();
         assert_eq!([ratio.median, ratio.least, ratio.most].map(|r| r.to_string()), ["0.6", "0.4", "0.8"]);
         assert_eq!(row.ours.unwrap().offered.to_string(), "30", "half of what the slower one can do");

@@ -106,7 +106,6 @@ impl Scale {
     };
     const TINY: Self = Self {
         rounds: 1,
-        latency_window: Duration::from_secs(1),
         products: 200,
         past: 200,
         accounts: 3_000,

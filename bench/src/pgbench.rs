@@ -113,8 +113,10 @@ impl Pgbench {
         };
         let own = self.scratch.display().to_string();
         text.push_str(&format!("--- {} clients, {pace}\n{}", script.clients, out.replace(&own, "…")));
-        let err: String = err.lines().filter(|line| !line.starts_with("pgbench (")).collect();
-        text.push_str(&err.replace(&own, "…"));
+        for line in err.lines().filter(|line| !line.starts_with("pgbench (")) {
+            text.push_str(&line.replace(&own, "…"));
+            text.push('\n');
+        }
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
     }
 

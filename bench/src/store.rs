@@ -172,9 +172,11 @@ impl Store {
         let database = &self.database;
         self.pool.execute(format!("ALTER DATABASE {database} SET log_statement = 'all'").as_str()).await?;
         let api = self.start("kassa-api", ground, &[("DATABASE_MAX_CONNECTIONS", "2")]).await?;
-        self.pool.execute(format!("ALTER DATABASE {database} RESET log_statement").as_str()).await?;
         let before = std::fs::read_to_string(&self.log)?.len();
-        ask(api.api).await?;
+        let asked = ask(api.api).await;
+        // Only now: a connection that is opened on the way is to be logged, too.
+        self.pool.execute(format!("ALTER DATABASE {database} RESET log_statement").as_str()).await?;
+        asked?;
         let log = std::fs::read_to_string(&self.log)?;
         api.stop().await;
         let logged = logged(&log[before..]);

@@ -48,7 +48,7 @@ pub(super) async fn secret(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let Bench { ground, store, scale } = bench;
     prepare_checkout(store, HOT).await?;
     let addr = store.api(ground).await?;
-    store.with_worker(ground).await?;
+    store.with_worker(ground).await?; // the row of the commits below is its, too
     let mut connection = Connection::open(addr)?;
     let mut took = Vec::new();
     for shopper in 0..=scale.samples {
@@ -63,7 +63,6 @@ pub(super) async fn secret(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     }
     let stripe = stripe_time(ground, scale.samples)?;
     let script = Script { name, text: COMMIT, clients: 1 };
-    store.with_worker(ground).await?; // the row that is committed is the worker's
     let commits = ground.pgbench.run(&store.options, &script, Pace::Full, Length::Time(scale.window)).await?;
     let commit = percentile(&commits.latencies, 50.0);
     store.without_worker().await;

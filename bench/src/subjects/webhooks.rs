@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use common::clock::Clock;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use sha2::Sha256;
+use dev::stripe::sign;
 use tokio::task::block_in_place;
 
 use super::AT_ONCE;
@@ -43,15 +42,8 @@ pub(super) async fn send(ground: &Ground, store: &mut Store, pace: Pace, limit: 
 /// The request that brings an event with this id.
 pub(crate) fn event(id: &str) -> Vec<u8> {
     let payload = SAMPLE.replace(SAMPLE_ID, id);
-    request("POST", "/webhooks/stripe", &[("stripe-signature", &sign(&payload))], &payload)
-}
-
-/// <https://docs.stripe.com/webhooks#verify-manually>
-fn sign(payload: &str) -> String {
-    let time = Clock::System.now().timestamp();
-    let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_SECRET.as_bytes()).expect("HMAC takes keys of any length");
-    mac.update(format!("{time}.{payload}").as_bytes());
-    format!("t={time},v1={}", hex::encode(mac.finalize().into_bytes()))
+    let signature = sign(&payload, Clock::System.now().timestamp(), &[WEBHOOK_SECRET.to_owned()]);
+    request("POST", "/webhooks/stripe", &[("stripe-signature", &signature)], &payload)
 }
 
 /// The same statements as the shop's, for other events.

@@ -60,6 +60,7 @@ use url::Url;
 pub(crate) use app::App;
 pub use journal::JournalError;
 pub use money::decimals;
+pub use signature::sign;
 
 use app::State;
 use auth::ApiKeys;

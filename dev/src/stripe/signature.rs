@@ -3,8 +3,8 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-/// The value of the header.
-pub(crate) fn sign(payload: &str, timestamp: i64, secrets: &[String]) -> String {
+/// The value of the header (<https://docs.stripe.com/webhooks#verify-manually>); `timestamp` is in seconds since 1970.
+pub fn sign(payload: &str, timestamp: i64, secrets: &[String]) -> String {
     let mut header = format!("t={timestamp}");
     for secret in secrets {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");

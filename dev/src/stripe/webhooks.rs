@@ -53,7 +53,7 @@ pub(crate) struct Plan {
     pub(crate) secrets: Vec<String>,
     /// How long an event waits before it is sent first, in milliseconds.
     pub(crate) delay_ms: u64,
-    /// Events are sent to an enabled endpoint only.
+    /// What happens while it is disabled is not sent.
     pub(crate) status: Status,
     /// The types that it takes; `*` is every one.
     pub(crate) enabled_events: Vec<String>,
