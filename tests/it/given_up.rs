@@ -1,6 +1,5 @@
 //! What was given up is kept, shown, and done again at somebody's word: jobs, mails, events, refunds.
 
-use dev::mail::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{Client, Ended, PASSWORD, Shop, eventually, text};
@@ -18,21 +17,14 @@ fn machine(ended: Ended) -> Value {
     serde_json::from_str(&done(ended)).expect("JSON")
 }
 
-/// Waits until so many jobs are dead.
-async fn dead(shop: &Shop, count: i64) {
-    let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed'";
-    eventually("jobs are dead", async || (shop.count(dead).await == count).then_some(())).await;
-}
-
 /// A shop whose mail server refuses every mail for good, with that fault, and a paid order.
 async fn without_mail() -> (Shop, Client, Value) {
     let shop = Shop::start().await;
-    let refusal = json!({ "at": "recipient", "code": 550 });
-    shop.mail.add_fault(serde_json::from_value::<Fault>(refusal).expect("a fault"));
+    shop.refuse_mails();
     let product = shop.product(500, 5).await;
     let shopper = shop.shopper().await;
     let order = shop.paid_order(&shopper, &product, 1).await;
-    dead(&shop, 1).await;
+    shop.dead(1).await;
     (shop, shopper, order)
 }
 
@@ -69,7 +61,7 @@ async fn dead_jobs_are_run_again_in_bulk_by_queue_and_by_error() {
     let product = shop.product(500, 5).await;
     let other = shop.shopper().await;
     shop.paid_order(&other, &product, 1).await;
-    dead(&shop, 2).await;
+    shop.dead(2).await;
     shop.mail.remove_faults();
     let retry = async |arguments: &[&str]| done(shop.database.kassa(&[&["jobs", "retry"], arguments].concat()).await);
     assert_eq!(retry(&["--queue", "webhook.process"]).await, "No dead job matches.\n");
@@ -97,7 +89,7 @@ async fn a_refund_that_was_given_up_is_asked_for_again_where_so_much_is_left() {
     let seen = admin.wait_for_refunds(&order, &["failed"]).await;
     assert!(text(&seen["refunds"][0]["failure_reason"]).contains("500"), "{seen}");
     assert_eq!(seen["refunds"][0]["outcome_unknown"], true);
-    dead(&shop, 1).await;
+    shop.dead(1).await;
     shop.relieve(&down).await;
     let retry = async || done(shop.database.kassa(&["jobs", "retry", "--all"]).await);
 
@@ -128,7 +120,7 @@ async fn an_event_that_was_given_up_is_shown_and_replayed() {
     shop.settle().await;
     let down = shop.inject(&json!({ "method": "GET", "answer": { "kind": "status", "status": 500 } })).await;
     shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
-    dead(&shop, 1).await;
+    shop.dead(1).await;
     let failed = ["webhooks", "list", "--status", "failed"];
     let listed = machine(shop.database.kassa(&[&failed[..], &["--json"]].concat()).await);
     assert_eq!(listed[0]["type"], "payment_intent.payment_failed");
@@ -172,7 +164,7 @@ async fn done_jobs_are_pruned_and_dead_ones_are_kept() {
     let told = done(shop.database.kassa(&["jobs", "prune"]).await);
     assert_eq!(told, format!("{before} done jobs were removed.\n"));
     assert_eq!(shop.count(done_jobs).await, 0);
-    dead(&shop, 1).await;
+    shop.dead(1).await;
     let nonsense = shop.database.kassa(&["jobs", "prune", "--older-than", "-1"]).await;
     assert_eq!(nonsense.code, 2, "{nonsense:?}");
     shop.leave();

@@ -7,15 +7,6 @@ use serde_json::{Value, json};
 
 use crate::harness::{Client, Shop, eventually, payment, send_form, text};
 
-impl Shop {
-    /// Runs `kassa reconcile` for machines, which must end with this code.
-    async fn compared(&self, arguments: &[&str], code: i32) -> Value {
-        let ended = self.reconcile(&[&["--json"], arguments].concat()).await;
-        assert_eq!(ended.code, code, "{ended:?}");
-        serde_json::from_str(&ended.out).expect("JSON")
-    }
-}
-
 /// What differs: the kind, what our books said, what Stripe's say, and what became of it; events aside, of which there are many.
 fn differences(report: &Value) -> Vec<(&str, &str, &str, &str)> {
     let all = report["differences"].as_array().expect("a list").iter().filter(|d| d["kind"] != "event");

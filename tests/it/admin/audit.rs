@@ -4,7 +4,7 @@ use image::ImageFormat;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{acts, all, by, dead, members};
+use super::{acts, all, by, members};
 use crate::harness::{Client, Shop, file, id, payment, text, time};
 
 #[tokio::test]
@@ -83,7 +83,6 @@ async fn what_is_done_at_the_command_line_is_written_down_too() {
              VALUES (gen_random_uuid(), 'evt_failed', 'customer.created', '{\"id\": \"evt_failed\"}', false, 'failed')",
         )
         .await;
-    dead(&shop, 1).await;
     kassa(&["jobs", "retry", "--all"]).await;
     kassa(&["webhooks", "replay", "--failed", "--dry-run"]).await;
     kassa(&["webhooks", "replay", "evt_failed"]).await;

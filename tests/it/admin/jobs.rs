@@ -1,17 +1,15 @@
 //! The queue, and the jobs that were given up.
 
-use dev::mail::Fault;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{acts, all, dead, members};
+use super::{acts, all, members};
 use crate::harness::{Client, Shop, text};
 
 /// A shop whose mail server refuses every mail for good, with so many paid orders, the mail of each of which is dead.
-async fn without_mail(orders: i64) -> (Shop, Client, Vec<Client>) {
+async fn without_mail(orders: i64) -> (Shop, Vec<Client>) {
     let shop = Shop::start().await;
-    let refusal = json!({ "at": "recipient", "code": 550 });
-    shop.mail.add_fault(serde_json::from_value::<Fault>(refusal).expect("a fault"));
+    shop.refuse_mails();
     let product = shop.product(500, 50).await;
     let mut shoppers = Vec::new();
     for _ in 0..orders {
@@ -19,8 +17,8 @@ async fn without_mail(orders: i64) -> (Shop, Client, Vec<Client>) {
         shop.paid_order(&shopper, &product, 1).await;
         shoppers.push(shopper);
     }
-    dead(&shop, orders).await;
-    (shop, Client::clone(&shoppers[0]), shoppers)
+    shop.dead(orders).await;
+    (shop, shoppers)
 }
 
 fn retry(job: &Value) -> String {
@@ -29,7 +27,8 @@ fn retry(job: &Value) -> String {
 
 #[tokio::test]
 async fn a_dead_job_is_shown_with_its_history_and_run_again() {
-    let (shop, shopper, _) = without_mail(1).await;
+    let (shop, shoppers) = without_mail(1).await;
+    let shopper = &shoppers[0];
     let admin = shop.admin().await;
     let listed = all(&admin, "/admin/jobs?state=dead", 10).await;
     let [job] = &listed[..] else { panic!("{listed:?}") };
@@ -97,7 +96,7 @@ async fn jobs_are_listed_by_state_and_queue() {
 
 #[tokio::test]
 async fn dead_jobs_are_run_again_in_bulk_and_it_is_told_which() {
-    let (shop, _, shoppers) = without_mail(3).await;
+    let (shop, shoppers) = without_mail(3).await;
     let admin = shop.admin().await;
     let run = async |body: &Value| admin.post("/admin/jobs/retry", body).await.expect(202);
     for none in [json!({ "queue": "webhook.process" }), json!({ "error_contains": "451" })] {

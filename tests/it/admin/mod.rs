@@ -14,7 +14,7 @@ mod webhooks;
 
 use serde_json::Value;
 
-use crate::harness::{Client, Shop, eventually, text};
+use crate::harness::{Client, Shop, text};
 
 /// All pages of a list, one after the other, with so many rows each.
 async fn all(admin: &Client, path: &str, limit: usize) -> Vec<Value> {
@@ -47,10 +47,4 @@ async fn acts(shop: &Shop, of: &Client) -> Vec<(String, String, Value, Value)> {
 /// The actor that an administrator is.
 fn by(admin: &Client) -> String {
     format!("user:{}", admin.user)
-}
-
-/// Waits until so many jobs are dead.
-async fn dead(shop: &Shop, count: i64) {
-    let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed'";
-    eventually("jobs are dead", async || (shop.count(dead).await == count).then_some(())).await;
 }

@@ -1,8 +1,9 @@
-//! What the Stripe simulator does wrong on purpose.
+//! What goes wrong on purpose, and what becomes of it.
 
-use serde_json::Value;
+use dev::mail::Fault;
+use serde_json::{Value, json};
 
-use super::{client::text, shop::Shop};
+use super::{client::text, shop::Shop, wait::eventually};
 
 impl Shop {
     /// Puts a fault in force (see the simulator's `/_control`), and gives its id.
@@ -18,5 +19,17 @@ impl Shop {
     /// Takes a fault away; what it holds goes on.
     pub(crate) async fn relieve(&self, fault: &str) {
         self.control().delete(&format!("/faults/{fault}")).await;
+    }
+
+    /// The mail server refuses every mail for good, until its faults are taken away.
+    pub(crate) fn refuse_mails(&self) {
+        let refusal = json!({ "at": "recipient", "code": 550 });
+        self.mail.add_fault(serde_json::from_value::<Fault>(refusal).expect("a fault"));
+    }
+
+    /// Waits until so many jobs are dead.
+    pub(crate) async fn dead(&self, count: i64) {
+        let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed'";
+        eventually("jobs are dead", async || (self.count(dead).await == count).then_some(())).await;
     }
 }

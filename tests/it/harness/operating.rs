@@ -1,5 +1,7 @@
 //! What an operator types.
 
+use serde_json::Value;
+
 use super::{Ended, Shop};
 
 impl Shop {
@@ -13,5 +15,12 @@ impl Shop {
     /// Runs `kassa reconcile`.
     pub(crate) async fn reconcile(&self, arguments: &[&str]) -> Ended {
         self.kassa(&[&["reconcile"], arguments].concat()).await
+    }
+
+    /// Runs `kassa reconcile` for machines, which must end with this code.
+    pub(crate) async fn compared(&self, arguments: &[&str], code: i32) -> Value {
+        let ended = self.reconcile(&[&["--json"], arguments].concat()).await;
+        assert_eq!(ended.code, code, "{ended:?}");
+        serde_json::from_str(&ended.out).expect("JSON")
     }
 }

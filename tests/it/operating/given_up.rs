@@ -1,8 +1,5 @@
 //! A job is dead.
 
-use dev::mail::Fault;
-use serde_json::json;
-
 use super::{Watched, an_order, kinds};
 use crate::harness::{eventually, text};
 
@@ -12,8 +9,7 @@ async fn a_dead_job_is_seen_understood_and_run_again() {
     let shop = &watched.shop;
     watched
         .under_load(async {
-            let refusal = json!({ "at": "recipient", "code": 550 });
-            shop.mail.add_fault(serde_json::from_value::<Fault>(refusal).expect("a fault"));
+            shop.refuse_mails();
             let (shopper, order) = an_order(shop).await;
             shop.pay(&shopper, &order).await;
             let runbook = watched.fires("KassaJobDead").await;
