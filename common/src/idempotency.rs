@@ -53,19 +53,33 @@ impl KeyedRequest {
     /// # Errors
     /// After any error the transaction is to be rolled back.
     pub async fn claim(&self, tx: &mut PgConnection, user: UserId) -> Result<Claim, ClaimError> {
-        sqlx::query!("SELECT set_config('lock_timeout', '5s', true)").fetch_one(&mut *tx).await?;
+        self.take(tx, user, None).await
+    }
+
+    /// Takes the key as [`claim`](Self::claim) does, where it is known already what the request will make: nothing is left to
+    /// [`keep`](Self::keep).
+    ///
+    /// # Errors
+    /// After any error the transaction is to be rolled back.
+    pub async fn claim_for(&self, tx: &mut PgConnection, user: UserId, resource: Uuid) -> Result<Claim, ClaimError> {
+        self.take(tx, user, Some(resource)).await
+    }
+
+    /// The limit on waiting for locks is set and taken back by the one statement that it is for: it is read when a wait begins.
+    async fn take(&self, tx: &mut PgConnection, user: UserId, resource: Option<Uuid>) -> Result<Claim, ClaimError> {
         let taken = sqlx::query_scalar!(
-            r#"INSERT INTO idempotency_keys AS k (user_id, endpoint, key, request_hash, expires_at)
-               VALUES ($1, $2, $3, $4, now() + interval '24 hours')
+            r#"INSERT INTO idempotency_keys AS k (user_id, endpoint, key, request_hash, resource_id, expires_at)
+               SELECT $1, $2, $3, $4, $5, now() + interval '24 hours' FROM set_config('lock_timeout', '5s', true)
                ON CONFLICT (user_id, endpoint, key) DO UPDATE
-                 SET request_hash = excluded.request_hash, resource_id = NULL,
+                 SET request_hash = excluded.request_hash, resource_id = excluded.resource_id,
                      created_at = excluded.created_at, expires_at = excluded.expires_at
                  WHERE k.expires_at <= now()
-               RETURNING true AS "taken!""#,
+               RETURNING set_config('lock_timeout', '0', true) AS "taken!""#,
             user.0,
             self.endpoint,
             self.key,
             self.request_hash,
+            resource,
         )
         .fetch_optional(&mut *tx)
         .await
@@ -73,12 +87,12 @@ impl KeyedRequest {
             sqlx::Error::Database(e) if e.code().as_deref() == Some("55P03") => ClaimError::InProgress,
             _ => error.into(),
         })?;
-        sqlx::query!("SELECT set_config('lock_timeout', '0', true)").fetch_one(&mut *tx).await?;
         if taken.is_some() {
             return Ok(Claim::Fresh);
         }
         let first = sqlx::query!(
-            "SELECT request_hash, resource_id FROM idempotency_keys WHERE user_id = $1 AND endpoint = $2 AND key = $3",
+            "SELECT request_hash, resource_id, set_config('lock_timeout', '0', true) FROM idempotency_keys
+             WHERE user_id = $1 AND endpoint = $2 AND key = $3",
             user.0,
             self.endpoint,
             self.key,

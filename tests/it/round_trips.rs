@@ -32,7 +32,8 @@ const ALONE: [(&str, &str); 6] = [
     ("SELECT name_snapshot", "email.send"),
 ];
 /// What the runtime says, which has connections of its own: it looks after all jobs together, whether there are some or not.
-const RUNTIME: [&str; 5] = ["FOR UPDATE SKIP LOCKED", "crashes >= 2", "unnest($1::uuid[]", "schedules", "LISTEN"];
+const RUNTIME: [&str; 5] =
+    ["FOR UPDATE SKIP LOCKED", "crashes >= 2", "unnest($1::uuid[], $2::integer[]", "schedules", "LISTEN"];
 /// By what the worker's looks at the tables for its metrics are known: they come when they come.
 const LOOKS: [&str; 2] = ["statement_timeout", "GROUP BY"];
 

@@ -148,11 +148,13 @@ async fn available(tx: &mut PgConnection, product: ProductId) -> sqlx::Result<Op
     .await
 }
 
-/// Empties the cart: its lines, in the order in which products are locked.
+/// Empties the cart: its lines, in the order in which products are locked. The user is locked first, so that whoever takes the same
+/// cart at the same time waits for this transaction's end, and finds nothing.
 pub(crate) async fn take(tx: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<Line>> {
     let mut lines = sqlx::query_as!(
         Line,
-        r#"DELETE FROM cart_items WHERE user_id = $1 RETURNING product_id AS "product_id: ProductId", quantity"#,
+        r#"DELETE FROM cart_items c USING (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) u WHERE c.user_id = u.id
+           RETURNING c.product_id AS "product_id: ProductId", c.quantity"#,
         user.0
     )
     .fetch_all(tx)

@@ -2,13 +2,43 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::payload::Payload;
 use crate::{cause, id::JobId};
 
 /// Workers LISTEN here; a notification's payload is the queue's name. One that gets lost costs the time until the next poll.
 pub const CHANNEL: &str = "jobs";
+
+/// A job that is to be enqueued.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    queue: &'static str,
+    payload: Value,
+    dedupe_key: Option<String>,
+    after: Duration,
+}
+
+impl NewJob {
+    /// One that is due as soon as the caller's transaction commits.
+    ///
+    /// # Errors
+    /// For a payload that has no JSON.
+    pub(crate) fn now<P: Payload>(payload: &P) -> sqlx::Result<Self> {
+        Self::after(payload, Duration::ZERO)
+    }
+
+    /// One that is due `after` from now.
+    ///
+    /// # Errors
+    /// For a payload that has no JSON.
+    pub(crate) fn after<P: Payload>(payload: &P, after: Duration) -> sqlx::Result<Self> {
+        let json = serde_json::to_value(payload).map_err(|error| sqlx::Error::Encode(error.into()))?;
+        Ok(Self { queue: P::QUEUE.name(), payload: json, dedupe_key: payload.dedupe_key(), after })
+    }
+}
 
 /// Enqueues a job that is due as soon as the caller's transaction commits.
 ///
@@ -30,28 +60,43 @@ pub async fn enqueue_in<P: Payload>(
     payload: &P,
     after: Duration,
 ) -> sqlx::Result<Option<JobId>> {
-    let payload_json = serde_json::to_value(payload).map_err(|error| sqlx::Error::Encode(error.into()))?;
-    sqlx::query_scalar!(
-        r#"WITH due AS (
-             SELECT now() + make_interval(secs => $4) AS at
-           ), enqueued AS (
+    Ok(enqueue_all(conn, vec![NewJob::after(payload, after)?]).await?.pop())
+}
+
+/// Enqueues several jobs at once, each as [`enqueue_in`] does: gives the ids of those that were. Workers are woken for what is due; for
+/// the rest they come by themselves.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn enqueue_all(conn: &mut PgConnection, jobs: Vec<NewJob>) -> sqlx::Result<Vec<JobId>> {
+    let ids: Vec<Uuid> = jobs.iter().map(|_| JobId::new().0).collect();
+    let queues: Vec<String> = jobs.iter().map(|job| job.queue.to_owned()).collect();
+    let afters: Vec<f64> = jobs.iter().map(|job| job.after.as_secs_f64()).collect();
+    let (payloads, keys): (Vec<Value>, Vec<Option<String>>) =
+        jobs.into_iter().map(|job| (job.payload, job.dedupe_key)).unzip();
+    let enqueued = sqlx::query!(
+        r#"WITH enqueued AS (
              INSERT INTO jobs (id, job_type, job, run_at, due_at, dedupe_key, request_id, trace)
-             SELECT $1, $2, $3, due.at, due.at, $5, $6, $7 FROM due
+             SELECT n.id, n.queue, n.payload, due.at, due.at, n.dedupe_key, $6, $7
+             FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::text[], $5::float8[])
+                  AS n (id, queue, payload, dedupe_key, after),
+                  LATERAL (SELECT now() + make_interval(secs => n.after)) AS due (at)
              ON CONFLICT (job_type, dedupe_key) WHERE done_at IS NULL DO NOTHING
-             RETURNING id
+             RETURNING id, job_type, run_at
            )
-           SELECT enqueued.id AS "id: JobId" FROM enqueued, pg_notify($8, $2)"#,
-        JobId::new() as JobId,
-        P::QUEUE.name(),
-        payload_json,
-        after.as_secs_f64(),
-        payload.dedupe_key(),
+           SELECT id AS "id: JobId", CASE WHEN run_at <= now() THEN pg_notify($8, job_type)::text END AS told FROM enqueued"#,
+        &ids,
+        &queues,
+        &payloads,
+        &keys as &[Option<String>],
+        &afters,
         cause::request_id(),
         cause::trace_or_new().to_string(),
         CHANNEL,
     )
-    .fetch_optional(conn)
-    .await
+    .fetch_all(conn)
+    .await?;
+    Ok(enqueued.into_iter().map(|row| row.id).collect())
 }
 
 /// Wakes the workers of a queue when the caller's transaction commits, as a job that is enqueued does.

@@ -24,7 +24,7 @@ mod schedule;
 
 pub use death::on_death;
 pub use enqueue::{CHANNEL, enqueue, enqueue_in};
-pub(crate) use enqueue::{enqueue_or_hasten, hasten, is_running, wake};
+pub(crate) use enqueue::{NewJob, enqueue_all, enqueue_or_hasten, hasten, is_running, wake};
 pub use lease::{CompleteError, Lease};
 pub use list::{Attempt, Filter, Listed, Shown, State, Tally, UnknownState, page, show, tally};
 pub use payload::{

@@ -68,7 +68,9 @@ pub(super) async fn book_intent(
         IntentStatus::RequiresPaymentMethod | IntentStatus::Canceled | IntentStatus::Other(_) => {}
     }
     cancel_needless_intents(tx, &order).await?;
-    store::announce(tx, id).await?; // its last error may have changed, where its status has not
+    if order.moves.is_empty() {
+        store::announce(tx, id).await?; // its last error may have changed, where its status has not
+    }
     Ok(Booked::Order(order))
 }
 

@@ -16,8 +16,8 @@ use crate::{
     db::{self, AsDatabaseError, retrying},
     id::{OrderId, UserId},
     idempotency::{Claim, ClaimError, KeyedRequest},
-    inventory::{self, Reserved},
-    jobs::{self, CreateIntent, ExpireOrder},
+    inventory::{self, Line, Reserved},
+    jobs::{self, CreateIntent, ExpireOrder, NewJob},
     money::{Currency, MAX_CHARGE, Money},
 };
 
@@ -121,43 +121,59 @@ pub async fn place(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, PlaceE
 }
 
 async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, PlaceError> {
+    let order = OrderId::new();
     let mut tx = db::begin(pool).await?;
     if let Some(key) = &request.key
-        && let Claim::Replay(order) = key.claim(&mut tx, request.user).await?
+        && let Claim::Replay(earlier) = key.claim_for(&mut tx, request.user, order.0).await?
     {
-        return Ok(Placed::Replayed(OrderId(order)));
+        return Ok(Placed::Replayed(OrderId(earlier)));
     }
-    // Two checkouts of one user take turns here: the second finds the cart empty, and counts the first one's order.
-    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", request.user.0)
-        .fetch_optional(&mut *tx)
-        .await?;
     let lines = cart::take(&mut tx, request.user).await?;
     if lines.is_empty() {
         return Err(PlaceError::CartEmpty);
     }
-    let open = open_orders(&mut tx, request.user).await?;
-    if i64::try_from(open.len()).is_ok_and(|n| n >= request.max_unpaid_orders) {
-        return Err(PlaceError::TooManyOpenOrders { orders: open });
-    }
     let reserved = inventory::reserve(&mut tx, &lines).await?;
-    if reserved.len() < lines.len() {
-        let short = lines.iter().filter(|line| reserved.iter().all(|r| r.line.product_id != line.product_id));
-        let (lines, held_by) = shortfalls(&mut tx, request.user, &short.copied().collect::<Vec<_>>()).await?;
-        let orders = open.into_iter().filter(|order| held_by.contains(&order.id)).collect();
-        return Err(PlaceError::InsufficientStock { lines, orders });
+    let total = match total(&reserved, request) {
+        Ok(total) if reserved.len() == lines.len() => total,
+        outcome => return Err(refused(&mut tx, request, &lines, &reserved, outcome.err()).await?),
+    };
+    if !insert(&mut tx, request, order, total, &reserved).await? {
+        return Err(PlaceError::TooManyOpenOrders { orders: open_orders(&mut tx, request.user).await? });
     }
-    let total = total(&reserved, request)?;
-    let order = insert(&mut tx, request, total, &reserved).await?;
-    jobs::enqueue(&mut tx, &CreateIntent { order_id: order }).await?;
-    jobs::enqueue_in(&mut tx, &ExpireOrder { order_id: order }, request.reservation).await?;
     let data = json!({ "total": total, "lines": reserved.len() });
     timeline::record(&mut tx, order, "order.placed", Actor::User(request.user), data).await?;
-    if let Some(key) = &request.key {
-        key.keep(&mut tx, request.user, order.0).await?;
-    }
+    let follow = vec![
+        NewJob::now(&CreateIntent { order_id: order })?,
+        NewJob::after(&ExpireOrder { order_id: order }, request.reservation)?,
+    ];
+    jobs::enqueue_all(&mut tx, follow).await?;
     tx.commit().await?;
     metrics::placed();
     Ok(Placed::New(order))
+}
+
+/// Why a cart can't be ordered: `total` says it where there was enough of everything. Whoever has too many unpaid orders is told that
+/// before anything else.
+async fn refused(
+    tx: &mut PgConnection,
+    request: &PlaceOrder,
+    lines: &[Line],
+    reserved: &[Reserved],
+    total: Option<PlaceError>,
+) -> sqlx::Result<PlaceError> {
+    let open = open_orders(tx, request.user).await?;
+    if i64::try_from(open.len()).is_ok_and(|n| n >= request.max_unpaid_orders) {
+        return Ok(PlaceError::TooManyOpenOrders { orders: open });
+    }
+    match total {
+        Some(error) if reserved.len() == lines.len() => Ok(error),
+        _ => {
+            let short = lines.iter().filter(|line| reserved.iter().all(|r| r.line.product_id != line.product_id));
+            let (lines, held_by) = shortfalls(tx, request.user, &short.copied().collect::<Vec<_>>()).await?;
+            let orders = open.into_iter().filter(|order| held_by.contains(&order.id)).collect();
+            Ok(PlaceError::InsufficientStock { lines, orders })
+        }
+    }
 }
 
 fn total(reserved: &[Reserved], request: &PlaceOrder) -> Result<Money, PlaceError> {
@@ -173,35 +189,40 @@ fn total(reserved: &[Reserved], request: &PlaceOrder) -> Result<Money, PlaceErro
     }
 }
 
+/// Writes an order and its lines; not, and then this is false, where its shopper has as many unpaid orders as the shop allows. Two
+/// checkouts of one shopper have taken turns at the cart: the second counts the first one's order.
 async fn insert(
     tx: &mut PgConnection,
     request: &PlaceOrder,
+    order: OrderId,
     total: Money,
     reserved: &[Reserved],
-) -> sqlx::Result<OrderId> {
-    let id = OrderId::new();
-    sqlx::query!(
-        "INSERT INTO orders (id, user_id, total, currency, expires_at)
-         VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second')",
-        id.0,
-        request.user.0,
-        total.0,
-        request.currency.code(),
-        request.reservation.as_secs_f64(),
-    )
-    .execute(&mut *tx)
-    .await?;
+) -> sqlx::Result<bool> {
     let ids: Vec<Uuid> = reserved.iter().map(|_| Uuid::now_v7()).collect();
     let products: Vec<Uuid> = reserved.iter().map(|r| r.line.product_id.0).collect();
     let names: Vec<String> = reserved.iter().map(|r| r.name.clone()).collect();
     let prices: Vec<i64> = reserved.iter().map(|r| r.price.0).collect();
     let quantities: Vec<i32> = reserved.iter().map(|r| r.line.quantity).collect();
-    sqlx::query!(
-        "INSERT INTO order_items (id, order_id, product_id, name_snapshot, price_snapshot, quantity)
-         SELECT i.id, $1, i.product_id, i.name, i.price, i.quantity
-         FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::integer[])
-              AS i (id, product_id, name, price, quantity)",
-        id.0,
+    let written = sqlx::query!(
+        "WITH placed AS (
+           INSERT INTO orders (id, user_id, total, currency, expires_at)
+           SELECT $1, $2, $3, $4, now() + $5 * interval '1 second'
+           WHERE (
+             SELECT count(*) FROM orders
+             WHERE user_id = $2 AND status IN ('pending', 'awaiting_payment', 'processing', 'payment_failed', 'canceling')
+           ) < $6
+           RETURNING id
+         )
+         INSERT INTO order_items (id, order_id, product_id, name_snapshot, price_snapshot, quantity)
+         SELECT i.id, placed.id, i.product_id, i.name, i.price, i.quantity
+         FROM placed, unnest($7::uuid[], $8::uuid[], $9::text[], $10::bigint[], $11::integer[])
+                      AS i (id, product_id, name, price, quantity)",
+        order.0,
+        request.user.0,
+        total.0,
+        request.currency.code(),
+        request.reservation.as_secs_f64(),
+        request.max_unpaid_orders,
         &ids,
         &products,
         &names,
@@ -210,7 +231,7 @@ async fn insert(
     )
     .execute(tx)
     .await?;
-    Ok(id)
+    Ok(written.rows_affected() > 0)
 }
 
 async fn open_orders(tx: &mut PgConnection, user: UserId) -> sqlx::Result<Vec<OpenOrder>> {

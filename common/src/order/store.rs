@@ -44,20 +44,20 @@ pub(crate) async fn commit(tx: Transaction<'_, Postgres>, order: &Order) -> sqlx
 
 /// Moves a locked order, guarded by the status that it was found in, and wakes whoever waits for it.
 pub(super) async fn set_status(tx: &mut PgConnection, order: &mut Order, status: Status) -> sqlx::Result<()> {
-    let moved = sqlx::query!(
-        "UPDATE orders SET status = $3, updated_at = now() WHERE id = $1 AND status = $2",
+    // One row, since it is locked and was read in this transaction.
+    sqlx::query!(
+        "WITH moved AS (UPDATE orders SET status = $3, updated_at = now() WHERE id = $1 AND status = $2 RETURNING id)
+         SELECT pg_notify($4, id::text) FROM moved",
         order.id.0,
         order.status.name(),
         status.name(),
+        CHANGES,
     )
-    .execute(&mut *tx)
+    .fetch_one(tx)
     .await?;
-    if moved.rows_affected() != 1 {
-        return Err(sqlx::Error::RowNotFound); // the row is locked and was read in this transaction
-    }
     order.moves.push((order.status, status));
     order.status = status;
-    announce(tx, order.id).await
+    Ok(())
 }
 
 /// Wakes whoever waits for a change of this order, once the transaction commits.

@@ -1,8 +1,8 @@
 //! What a shopper sees of an order.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use sqlx::{PgConnection, PgPool};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool, types::Json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ pub struct OrderView {
 }
 
 /// A line of an order.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = OrderItem)]
 pub struct OrderItemView {
     /// Its id.
@@ -92,9 +92,8 @@ pub struct LastError {
 /// # Errors
 /// The database's.
 pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
-    let mut conn = pool.acquire().await?;
-    let rows = headers(&mut conn, user, Some(id), None, None, 1).await?;
-    Ok(with_items(&mut conn, rows, key).await?.pop().map(OrderView::for_shopper))
+    let rows = of_user(pool, user, Some(id), None, None, 1).await?;
+    Ok(rows.into_iter().next().map(|row| row.into_view(key).for_shopper()))
 }
 
 /// When each of these orders moved last. Those that aren't there are left out.
@@ -120,13 +119,13 @@ pub async fn list(
     key: &str,
 ) -> sqlx::Result<Page<OrderView>> {
     let one_more = limit.one_more();
-    let mut conn = pool.acquire().await?;
-    let rows = headers(&mut conn, user, None, status, before, one_more).await?;
-    let orders = with_items(&mut conn, rows, key).await?.into_iter().map(OrderView::for_shopper).collect();
+    let rows = of_user(pool, user, None, status, before, one_more).await?;
+    let orders = rows.into_iter().map(|row| row.into_view(key).for_shopper()).collect();
     Ok(Page::from_rows(orders, limit, |order| order.id))
 }
 
-struct Header {
+/// An order as it is read, in one statement.
+struct Row {
     id: OrderId,
     number: i64,
     status: Status,
@@ -141,18 +140,24 @@ struct Header {
     client_secret: Option<String>,
     last_error_code: Option<String>,
     last_error_message: Option<String>,
+    items: Json<Vec<OrderItemView>>,
 }
 
-/// The columns of a [`Header`] are asked for twice; each query is checked at compile time all the same.
-macro_rules! headers {
+/// The columns of a [`Row`] are asked for twice; each query is checked at compile time all the same. What a line comes to was checked
+/// when the order was placed.
+macro_rules! rows {
     ($conditions:tt $(, $value:expr)* $(,)?) => {
         sqlx::query_as!(
-            Header,
+            Row,
             r#"SELECT o.id AS "id: OrderId", o.number, o.status AS "status: Status", o.total AS "total: Money", o.currency,
                       o.refunded_total AS "refunded_total: Money", o.expires_at, o.created_at, o.updated_at,
                       o.cancel_reason AS "cancel_reason: CancelReason",
                       p.stripe_id AS "intent_id?", p.client_secret AS "client_secret?",
-                      p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?"
+                      p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?",
+                      (SELECT json_agg(json_build_object(
+                         'id', i.id, 'product_id', i.product_id, 'name', i.name_snapshot, 'quantity', i.quantity,
+                         'price', i.price_snapshot, 'line_total', i.price_snapshot * i.quantity, 'restocked', i.restocked
+                       ) ORDER BY i.id) FROM order_items i WHERE i.order_id = o.id) AS "items!: Json<Vec<OrderItemView>>"
                FROM orders o
                LEFT JOIN LATERAL (
                  SELECT * FROM payment_intents i WHERE i.order_id = o.id AND i.generation > 0 AND i.stripe_id IS NOT NULL
@@ -164,15 +169,15 @@ macro_rules! headers {
     };
 }
 
-async fn headers(
-    conn: &mut PgConnection,
+async fn of_user(
+    pool: &PgPool,
     user: UserId,
     id: Option<OrderId>,
     status: Option<Status>,
     before: Option<OrderId>,
     limit: i64,
-) -> sqlx::Result<Vec<Header>> {
-    headers!(
+) -> sqlx::Result<Vec<Row>> {
+    rows!(
         "o.user_id = $1
            AND ($2::uuid IS NULL OR o.id = $2)
            AND ($3::text IS NULL OR o.status = $3)
@@ -184,41 +189,14 @@ async fn headers(
         before.map(|id| id.0),
         limit,
     )
-    .fetch_all(conn)
+    .fetch_all(pool)
     .await
 }
 
 /// These orders, whoever's they are, the newest first.
 pub(super) async fn views_of(conn: &mut PgConnection, ids: &[Uuid], key: &str) -> sqlx::Result<Vec<OrderView>> {
-    let rows = headers!("o.id = ANY($1) ORDER BY o.id DESC", ids).fetch_all(&mut *conn).await?;
-    with_items(conn, rows, key).await
-}
-
-async fn with_items(conn: &mut PgConnection, headers: Vec<Header>, key: &str) -> sqlx::Result<Vec<OrderView>> {
-    let ids: Vec<Uuid> = headers.iter().map(|h| h.id.0).collect();
-    let items = sqlx::query!(
-        r#"SELECT id AS "id: OrderItemId", order_id AS "order_id: OrderId", product_id AS "product_id: ProductId",
-                  name_snapshot, price_snapshot AS "price: Money", quantity, restocked
-           FROM order_items WHERE order_id = ANY($1) ORDER BY order_id, id"#,
-        &ids
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(headers
-        .into_iter()
-        .map(|h| {
-            let items = items.iter().filter(|i| i.order_id == h.id).map(|i| OrderItemView {
-                id: i.id,
-                product_id: i.product_id,
-                name: i.name_snapshot.clone(),
-                quantity: i.quantity,
-                price: i.price,
-                line_total: Money(i.price.0 * i64::from(i.quantity)), // checked when the order was placed
-                restocked: Some(i.restocked),
-            });
-            OrderView { items: items.collect(), ..h.into_view(key) }
-        })
-        .collect())
+    let rows = rows!("o.id = ANY($1) ORDER BY o.id DESC", ids).fetch_all(conn).await?;
+    Ok(rows.into_iter().map(|row| row.into_view(key)).collect())
 }
 
 impl OrderView {
@@ -229,7 +207,7 @@ impl OrderView {
     }
 }
 
-impl Header {
+impl Row {
     fn into_view(self, publishable_key: &str) -> OrderView {
         let last_error = match (self.status, self.last_error_code, self.last_error_message) {
             (Status::PaymentFailed | Status::Canceling | Status::Canceled, Some(code), Some(message)) => {
@@ -245,7 +223,7 @@ impl Header {
             id: self.id,
             number: self.number,
             status: self.status,
-            items: vec![],
+            items: self.items.0,
             total: self.total,
             currency: self.currency,
             refunded_total: self.refunded_total,
