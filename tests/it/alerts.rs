@@ -1,5 +1,7 @@
 //! The rules of alerts, and the runbooks that they lead to. That they fire at a shop which needs somebody is in `operating`.
 
+mod texts;
+
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use crate::harness::{Shop, eventually, files, repository, rules, tool};

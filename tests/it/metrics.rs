@@ -1,5 +1,6 @@
 //! `/metrics` of both programs: in Prometheus' text format, with all that docs/metrics.md tells of, counted rightly.
 
+mod found;
 mod standing;
 
 use std::{
