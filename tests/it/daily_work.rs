@@ -49,9 +49,9 @@ async fn each_command_of_the_page_does_what_it_says() {
     let boss = "boss@kassa.example";
     let made = shop.database.kassa_with(&["admin", "create", "--email", boss], &[], &format!("{PASSWORD}\n")).await;
     assert_eq!(made.code, 0, "{made:?}");
+    let (clips, shopper) = (shop.product(890, 3).await, shop.shopper().await);
     let wrapping = json!({ "name": "Gift wrapping", "price": 350, "stock": 9 });
     let wrapping = shop.admin().await.post("/products", &wrapping).await.expect(201);
-    let (clips, shopper) = (shop.product(890, 3).await, shop.shopper().await);
     shopper.put_in_cart(&clips, 1).await.expect(201);
     let order = shop.order(&shopper, &wrapping, 2).await;
     shop.pay(&shopper, &order).await;
