@@ -50,7 +50,7 @@ struct Watched {
 
 impl Watched {
     async fn start() -> Self {
-        let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "1000")]).await;
+        let shop = Shop::with(&[("MAX_UNPAID_ORDERS", "100000")]).await;
         let prometheus = Prometheus::start(&shop, Some(&at_once(&text_of_rules()))).await;
         Self { shop, prometheus }
     }
