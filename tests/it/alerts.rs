@@ -1,5 +1,8 @@
 //! The rules of alerts, and the runbooks that they lead to. That they fire at a shop which needs somebody is in `operating`.
 
+mod placeholders;
+mod texts;
+
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use crate::harness::{Shop, eventually, files, repository, rules, tool};

@@ -1,6 +1,8 @@
 //! Grafana's dashboards: a real Prometheus scrapes a trading shop, and each panel's query has data; what is done is what they show. Their
 //! files are whole, and in one style.
 
+mod net;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

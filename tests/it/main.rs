@@ -10,6 +10,7 @@ mod cache;
 mod cart;
 mod checkout;
 mod cli;
+mod daily_work;
 mod dashboards;
 mod deployment;
 mod doctor;

@@ -1,5 +1,6 @@
 //! `/metrics` of both programs: in Prometheus' text format, with all that docs/metrics.md tells of, counted rightly.
 
+mod found;
 mod standing;
 
 use std::{
@@ -189,6 +190,10 @@ async fn money_is_counted_once_and_in_its_own_currency() {
         let told: f64 = programs.iter().filter_map(|program| program.get(name, &[("currency", currency)])).sum();
         assert_eq!(told.to_string(), sum.to_string(), "{name} in {currency}");
     }
+    let reversed = programs
+        .iter()
+        .find_map(|program| program.get("kassa_refunds_reversed_minor_units_total", &[("currency", "eur")]));
+    assert_eq!(reversed.map(|sum| sum.to_string()).as_deref(), Some("0"), "what a difference is taken of is there");
     let seen = admin.inspect(&foreign).await;
     assert_eq!((&seen["currency"], &seen["refunds"][0]["currency"]), (&json!("usd"), &json!("eur")));
     for event in ["payment_intent.succeeded", "refund.created"] {

@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    Applied, Booked, Event, Order, Source, Status, Unfulfillable,
+    Applied, Booked, CancelReason, Event, FoundBy, Order, Source, Status, Unfulfillable,
     advance::{advance, cancel_needless_intents, review_reason},
     refund, store, timeline,
 };
@@ -14,6 +14,7 @@ use crate::{
     id::OrderId,
     jobs::{self, CancelIntent, CompleteError, Lease},
     payment::{self, IntentReport, IntentStatus, LogEntry, RefundOrigin, Stored, StoredIntent},
+    reconciliation,
 };
 
 /// Books what Stripe says of one of the order's intents.
@@ -40,6 +41,9 @@ pub(super) async fn book_intent(
         ..LogEntry::default()
     };
     payment::log(&mut *tx, &entry).await?;
+    if report.status == IntentStatus::Succeeded && !intent.had_succeeded {
+        order.found_paid_by = found_by(tx, &order, report, source).await?;
+    }
     if intent.current {
         advance(tx, &mut order, Event::IntentStored, Actor::Stripe).await?;
     }
@@ -72,6 +76,26 @@ pub(super) async fn book_intent(
         store::announce(tx, id).await?; // its last error may have changed, where its status has not
     }
     Ok(Booked::Order(order))
+}
+
+/// What found this payment, where it was asked about at its order's end and its event has not come by then.
+async fn found_by(
+    tx: &mut PgConnection,
+    order: &Order,
+    report: &IntentReport,
+    source: Source<'_>,
+) -> sqlx::Result<Option<FoundBy>> {
+    let by = match (source.operation, order.cancel_reason) {
+        ("retrieve_intent", _) | ("cancel_intent", Some(CancelReason::Expired)) => FoundBy::Expiry,
+        ("cancel_intent", _) => FoundBy::Cancel,
+        _ => return Ok(None), // an event, or a comparison, which counts by itself
+    };
+    if reconciliation::is_about_to_be_told(&mut *tx, &report.stripe_id).await? {
+        return Ok(None);
+    }
+    let by_name = by.name();
+    tracing::error!(order_id = %order.id, intent = report.stripe_id, by = by_name, "a payment was found that no event has told of");
+    Ok(Some(by))
 }
 
 /// The money of one of the order's intents is here.

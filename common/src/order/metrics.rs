@@ -2,7 +2,7 @@
 
 use metrics::{counter, describe_counter};
 
-use super::{Order, Settled, Status};
+use super::{FoundBy, Order, Settled, Status};
 use crate::{
     money::{Currency, Money},
     payment::{DisputeStatus, RefundOrigin, RefundStatus},
@@ -15,6 +15,7 @@ const REVENUE: &str = "kassa_revenue_minor_units_total";
 const REFUNDS: &str = "kassa_refunds_total";
 const REFUNDED: &str = "kassa_refunded_minor_units_total";
 const REVERSED: &str = "kassa_refunds_reversed_minor_units_total";
+const FOUND_PAID: &str = "kassa_payments_found_total";
 const DISPUTES: &str = "kassa_disputes_total";
 
 /// Where an order can be that goes to review.
@@ -49,6 +50,10 @@ pub(crate) fn describe_metrics(currency: Currency) {
         REVERSED,
         "Money of the refunds that failed after they had succeeded, in minor units, by the payment's currency."
     );
+    describe_counter!(
+        FOUND_PAID,
+        "Payments that had succeeded and no event had told of, by what found them: cancel or expiry. What a comparison finds is among the differences."
+    );
     describe_counter!(DISPUTES, "What Stripe told of disputes, by status: warning, open, won or lost.");
     counter!(PLACED).increment(0);
     for from in BEFORE_REVIEW {
@@ -58,6 +63,9 @@ pub(crate) fn describe_metrics(currency: Currency) {
         for status in [RefundStatus::Succeeded, RefundStatus::Failed, RefundStatus::Canceled] {
             counter!(REFUNDS, "origin" => origin.name(), "status" => status.name()).increment(0);
         }
+    }
+    for by in [FoundBy::Cancel, FoundBy::Expiry] {
+        counter!(FOUND_PAID, "by" => by.name()).increment(0);
     }
     for status in [DisputeStatus::Warning, DisputeStatus::Open, DisputeStatus::Won, DisputeStatus::Lost] {
         counter!(DISPUTES, "status" => status.name()).increment(0);
@@ -80,16 +88,30 @@ pub(super) fn moved(order: &Order) {
             counter!(REVENUE, "currency" => order.currency.clone()).increment(minor_units(order.total));
         }
     }
+    if let Some(by) = order.found_paid_by {
+        counter!(FOUND_PAID, "by" => by.name()).increment(1);
+    }
     for Settled { origin, before, status, amount, currency } in &order.refunds {
         counter!(REFUNDS, "origin" => origin.name(), "status" => status.name()).increment(1);
         if *status == RefundStatus::Succeeded {
             counter!(REFUNDED, "currency" => currency.clone()).increment(minor_units(*amount));
+            // What went back is the difference of the two: both are there.
+            counter!(REVERSED, "currency" => currency.clone()).increment(0);
         } else if *before == Some(RefundStatus::Succeeded) {
             counter!(REVERSED, "currency" => currency.clone()).increment(minor_units(*amount));
         }
     }
     for status in &order.disputes {
         counter!(DISPUTES, "status" => status.name()).increment(1);
+    }
+}
+
+impl FoundBy {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Expiry => "expiry",
+        }
     }
 }
 

@@ -82,6 +82,17 @@ pub struct Order {
     refunds: Vec<Settled>,
     /// Whether it had been paid before it went to review, which it leaves as a paid one in this transaction.
     was_paid: bool,
+    /// What found its payment in this transaction, where no event had told of it.
+    found_paid_by: Option<FoundBy>,
+}
+
+/// What finds a payment that no event has told of, a comparison with Stripe's books aside.
+#[derive(Clone, Copy, Debug)]
+enum FoundBy {
+    /// Its order was being canceled.
+    Cancel,
+    /// Its order had expired.
+    Expiry,
 }
 
 /// What became of a refund.

@@ -32,6 +32,7 @@ pub(crate) async fn lock(tx: &mut PgConnection, id: OrderId) -> sqlx::Result<Opt
         disputes: vec![],
         refunds: vec![],
         was_paid: false,
+        found_paid_by: None,
     }))
 }
 

@@ -153,6 +153,8 @@ pub(crate) struct StoredIntent {
     pub id: PaymentIntentId,
     /// Whether it is the one that the shopper was given.
     pub current: bool,
+    /// Whether we knew that it has succeeded.
+    pub had_succeeded: bool,
     /// Whether another intent of the order had succeeded before.
     pub other_succeeded: bool,
     /// Whether the order has refunds, of this intent or another.
@@ -178,13 +180,15 @@ pub(crate) async fn store(
     seen: Seen,
 ) -> sqlx::Result<Stored> {
     let known = sqlx::query!(
-        r#"SELECT id AS "id: PaymentIntentId", order_id AS "order_id: OrderId", generation, updated_at
+        r#"SELECT id AS "id: PaymentIntentId", order_id AS "order_id: OrderId", generation, updated_at,
+                  status = 'succeeded' AS "had_succeeded!"
            FROM payment_intents WHERE stripe_id = $1"#,
         report.stripe_id
     )
     .fetch_optional(&mut *tx)
     .await?;
     let now_seen = known.as_ref().map(|row| row.updated_at);
+    let had_succeeded = known.as_ref().is_some_and(|row| row.had_succeeded);
     let is_its = known.as_ref().is_none_or(|row| row.order_id == order.id); // only this order is locked
     if !is_its || (!report.status.is_final() && now_seen != seen) {
         return Ok(Stored::Stale);
@@ -234,6 +238,7 @@ pub(crate) async fn store(
     Ok(Stored::Written(StoredIntent {
         id,
         current,
+        had_succeeded,
         other_succeeded: others.succeeded,
         has_refunds: others.has_refunds,
     }))

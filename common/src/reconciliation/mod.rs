@@ -6,7 +6,7 @@ mod runs;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -291,13 +291,13 @@ pub async fn booked_dispute(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Opti
 ///
 /// # Errors
 /// The database's.
-pub async fn is_about_to_be_told(pool: &PgPool, stripe_id: &str) -> sqlx::Result<bool> {
+pub async fn is_about_to_be_told(database: impl PgExecutor<'_>, stripe_id: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (
              SELECT FROM webhook_logs WHERE status = 'received' AND created_at > now() - interval '1 minute' AND strpos(payload, $1) > 0
            ) AS "told!""#,
         stripe_id
     )
-    .fetch_one(pool)
+    .fetch_one(database)
     .await
 }
