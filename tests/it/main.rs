@@ -50,5 +50,6 @@ mod stuck;
 mod thread;
 mod tls;
 mod tokens;
+mod trail;
 mod verify;
 mod webhooks;
