@@ -39,6 +39,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    OnDatabase(OnDatabase),
+    /// Looks at all that the shop needs, and says how to mend what isn't well
+    ///
+    /// Reads all that the API and the worker read (see their --help), so run it with their environment. A line each: ✓ well, ! worth a
+    /// look, ✗ wrong, - not looked at. Only ✗ makes the exit code 1.
+    Doctor(doctor::Arguments),
+}
+
+/// What needs a database that can be used.
+#[derive(Debug, Subcommand)]
+enum OnDatabase {
     /// Brings the database up to date; safe to repeat, and while the shop runs
     Migrate,
     /// Administrators
@@ -59,11 +71,6 @@ enum Command {
     ///
     /// The worker does so by itself each hour (RECONCILE_MINUTES).
     Reconcile(reconcile::Arguments),
-    /// Looks at all that the shop needs, and says how to mend what isn't well
-    ///
-    /// Reads all that the API and the worker read (see their --help), so run it with their environment. A line each: ✓ well, ! worth a
-    /// look, ✗ wrong, - not looked at. Only ✗ makes the exit code 1.
-    Doctor(doctor::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -79,33 +86,36 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn start(command: Command) -> anyhow::Result<ExitCode> {
     let environment = Environment::load()?;
-    if let Command::Doctor(arguments) = &command {
-        return doctor::run(arguments, &environment).await;
+    match command {
+        Command::OnDatabase(command) => on_database(command, &environment).await,
+        Command::Doctor(arguments) => doctor::run(&arguments, &environment).await,
     }
-    let config = Operator::read(&environment)?;
+}
+
+async fn on_database(command: OnDatabase, environment: &Environment) -> anyhow::Result<ExitCode> {
+    let config = Operator::read(environment)?;
     let pool = database::reach(config.database).await?;
-    if matches!(command, Command::Migrate) {
+    if matches!(command, OnDatabase::Migrate) {
         db::migrate(&pool, config.currency).await?;
     } else {
         db::check(&pool, config.currency).await?;
     }
     // What an operator has done is found by its trace, too.
     let cause = Cause { request_id: None, trace: Traceparent::start() };
-    let code = cause::scope(cause, run(command, &environment, &pool)).await;
+    let code = cause::scope(cause, run(command, environment, &pool)).await;
     pool.close().await;
     code
 }
 
-async fn run(command: Command, environment: &Environment, pool: &PgPool) -> anyhow::Result<ExitCode> {
+async fn run(command: OnDatabase, environment: &Environment, pool: &PgPool) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
-        Command::Admin(command) => admin::run(command, pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Verify(arguments) => verify::run(&arguments, pool).await,
-        Command::Order(command) => order::run(command, pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Jobs(command) => jobs::run(command, pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Webhooks(command) => webhooks::run(command, pool).await.map(|()| ExitCode::SUCCESS),
-        Command::Doctor(_) => unreachable!("it is run without a database"),
-        Command::Reconcile(arguments) => {
+        OnDatabase::Migrate => output::line("The database is up to date.").map(|()| ExitCode::SUCCESS),
+        OnDatabase::Admin(command) => admin::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        OnDatabase::Verify(arguments) => verify::run(&arguments, pool).await,
+        OnDatabase::Order(command) => order::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        OnDatabase::Jobs(command) => jobs::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        OnDatabase::Webhooks(command) => webhooks::run(command, pool).await.map(|()| ExitCode::SUCCESS),
+        OnDatabase::Reconcile(arguments) => {
             reconcile::run(&arguments, &config::Reconciliation::read(environment)?, pool).await
         }
     }

@@ -9,7 +9,7 @@ use common::{
     id::{OrderId, RefundId},
     money::{Currency, Money},
     order::{
-        self, AdminOrderView, OrderRef,
+        self, AdminOrderView, Clue, DismissRefundError, Found,
         timeline::{self, Entry},
     },
     page::{Limit, decode_cursor},
@@ -29,8 +29,10 @@ pub(crate) enum Command {
     ///
     /// Jobs that are done leave the timeline after JOB_RETENTION_DAYS, settled events after WEBHOOK_RETENTION_DAYS.
     Show {
-        /// Its number, or its id
-        order: OrderRef,
+        /// Its number, or anything that belongs to it: an id of the shop's (of the order, a job, a mail, a refund, …), Stripe's id (pi_…,
+        /// ch_…, re_…, dp_…, evt_…, req_…), or a trace's
+        #[arg(value_name = "NUMBER_OR_ID")]
+        order: Clue,
         /// Prints it for machines
         #[arg(long)]
         json: bool,
@@ -47,23 +49,48 @@ pub(crate) enum Command {
 /// Runs the command.
 pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
     match command {
-        Command::Show { order, json } => show_order(order, json, pool).await,
-        Command::DismissRefund { refund } => {
-            if !order::dismiss_refund(pool, operator(), refund).await.context("the refund is counted still")? {
-                bail!("{refund} is no refund that has failed and that somebody waits for");
-            }
-            output::line(&format!("{refund} is no longer counted."))
-        }
+        Command::Show { order, json } => show_order(&order, json, pool).await,
+        Command::DismissRefund { refund } => match order::dismiss_refund(pool, operator(), refund).await {
+            Ok(_) => output::line(&format!("{refund} is no longer counted.")),
+            Err(DismissRefundError::Database(error)) => Err(error).context("the refund is counted still"),
+            Err(error) => bail!("{refund}: {error}"),
+        },
     }
 }
 
-async fn show_order(order: OrderRef, json: bool, pool: &PgPool) -> anyhow::Result<()> {
-    let Some(id) = order.id(pool).await.context("the order can't be looked for")? else {
-        bail!("there is no order {order}");
-    };
-    let Some(view) = order::admin_view(pool, id, "").await.context("the order can't be read")? else {
-        bail!("there is no order {order}");
-    };
+/// The order that a clue leads to.
+async fn find(clue: &Clue, pool: &PgPool) -> anyhow::Result<OrderId> {
+    match order::find(pool, clue).await.context("the order can't be looked for")? {
+        Found::Orders(orders) => match orders[..] {
+            [order] => Ok(order.id),
+            _ => {
+                let numbers: Vec<_> = orders.iter().map(|order| order.number.to_string()).collect();
+                bail!("{clue} leads to several orders: name one of {}", numbers.join(", "))
+            }
+        },
+        Found::NoOrder(kind) => match (kind, clue) {
+            ("job", Clue::Id(_)) => bail!("{clue} is about no order; see `kassa jobs show {clue}`"),
+            ("event", Clue::Id(_)) => bail!("{clue} is about no order; see `kassa webhooks show {clue}`"),
+            ("event", Clue::Stripe(id)) if id.starts_with("evt_") => {
+                bail!("{clue} is about no order; see `kassa webhooks show {clue}`")
+            }
+            _ => bail!("{clue} leads to a {kind} that is about no order"),
+        },
+        Found::Nothing => match clue {
+            Clue::Number(_) => bail!("there is no order {clue}"),
+            Clue::Id(_) => bail!("there is no order {clue}, nor anything of one that has this id"),
+            Clue::Stripe(_) => {
+                bail!("no order is known by {clue}; `kassa reconcile` fetches what Stripe could not tell")
+            }
+            Clue::Trace(_) => bail!("no order is part of the trace {clue}"),
+        },
+    }
+}
+
+async fn show_order(clue: &Clue, json: bool, pool: &PgPool) -> anyhow::Result<()> {
+    let id = find(clue, pool).await?;
+    let view =
+        order::admin_view(pool, id, "").await.context("the order can't be read")?.context("the order is gone")?;
     let entries = timeline(id, pool).await.context("the timeline can't be read")?;
     if json { output::json(&for_machines(&view, &entries)) } else { output::line(&for_people(&view, &entries)) }
 }
@@ -125,12 +152,13 @@ fn for_people(order: &AdminOrderView, entries: &[Entry]) -> String {
     for refund in &order.refunds {
         let at_stripe = refund.stripe_refund_id.as_deref().unwrap_or("not at Stripe");
         let unknown = if refund.outcome_unknown { ", its outcome is unknown" } else { "" };
+        let aside = if refund.dismissed_at.is_some() { ", put aside" } else { "" };
         let why = [&refund.reason, &refund.failure_reason].into_iter().flatten().map(|why| format!(": {}", short(why)));
         row(
             "refund",
             &format!(
-                "{}, {}, asked for by {} at {} ({at_stripe}{unknown}){}",
-                money(refund.amount),
+                "{}, {}, asked for by {} at {} ({at_stripe}{unknown}{aside}){}",
+                show(refund.amount, &refund.currency),
                 refund.status.name(),
                 refund.origin.name(),
                 time(refund.created_at),
@@ -140,7 +168,7 @@ fn for_people(order: &AdminOrderView, entries: &[Entry]) -> String {
     }
     for dispute in &order.disputes {
         let why = dispute.reason.as_deref().map(|why| format!(": {}", short(why))).unwrap_or_default();
-        let (amount, id) = (money(dispute.amount), &dispute.stripe_dispute_id);
+        let (amount, id) = (show(dispute.amount, &dispute.currency), &dispute.stripe_dispute_id);
         row("dispute", &format!("{amount}, {} since {} ({id}){why}", dispute.status.name(), time(dispute.updated_at)));
     }
     if let Some(shipment) = &order.shipment {

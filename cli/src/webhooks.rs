@@ -56,7 +56,7 @@ pub(crate) enum Command {
         /// Their ids: Stripe's (evt_…) or ours
         #[arg(group = "which")]
         ids: Vec<String>,
-        /// All that were given up
+        /// All that were given up, but for those that were put aside
         #[arg(long, group = "which")]
         failed: bool,
         /// Only says what would be done
@@ -82,6 +82,7 @@ pub(crate) async fn run(command: Command, pool: &PgPool) -> anyhow::Result<()> {
         Command::Replay { failed: true, dry_run, .. } => {
             let filter = Filter { status: Some(EventStatus::Failed), limit: Limit::ALL, ..Filter::default() };
             let events = webhook::page(pool, &filter).await.context("the events can't be listed")?.items;
+            let events: Vec<_> = events.into_iter().filter(|event| event.dismissed_at.is_none()).collect();
             if events.is_empty() {
                 return output::line("No event was given up.");
             }
@@ -119,7 +120,7 @@ fn cells(event: &Listed) -> [String; HEADINGS.len()] {
     [
         short(&event.stripe_event_id),
         short(&event.kind),
-        event.status.to_string(),
+        event.dismissed_at.map_or_else(|| event.status.to_string(), |_| format!("{}, put aside", event.status)),
         event.attempts.to_string(),
         event.created_at.format("%Y-%m-%d %H:%M:%S").to_string(),
         short(event.error.as_deref().unwrap_or_default()),

@@ -198,7 +198,7 @@ async fn jobs_are_listed_by_queue_and_state() {
     let table = done(database.kassa(&["jobs", "list"]).await);
     assert!(table.starts_with("ID ") && table.lines().count() == all.len() + 1, "{table}");
     let row = table.lines().find(|line| line.contains("order.expire")).expect("its row");
-    let about = format!("order_id={}", text(&order["id"]));
+    let about = format!("order {}", order["number"]);
     assert!(row.contains(" dead ") && row.contains(&about) && row.contains("no [31m route"), "{row}");
     let unknown = done(database.kassa(&["jobs", "list", "--queue", "mail"]).await);
     assert!(unknown.contains("no queue mail") && unknown.contains("email.send"), "{unknown}");

@@ -152,6 +152,76 @@ async fn an_event_that_was_given_up_is_shown_and_replayed() {
     shop.finish().await;
 }
 
+/// A shop with an order of which an event was given up, and its dead job, as somebody sees it at the command line.
+async fn without_an_event() -> (Shop, Client, Value, Value, String) {
+    let shop = Shop::with(&[("JOB_GIVE_UP_HOURS", "0.00001")]).await;
+    let product = shop.product(500, 5).await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.settle().await;
+    let down = shop.inject(&json!({ "method": "GET", "answer": { "kind": "status", "status": 500 } })).await;
+    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
+    shop.dead(1).await;
+    let job = machine(shop.database.kassa(&["jobs", "list", "--state", "dead", "--json"]).await)[0].take();
+    (shop, shopper, order, job, down)
+}
+
+#[tokio::test]
+async fn a_dead_job_is_dismissed_with_its_event_which_is_not_replayed_with_the_others() {
+    let (shop, shopper, order, job, down) = without_an_event().await;
+    let id = text(&job["id"]);
+    let event = machine(shop.database.kassa(&["webhooks", "list", "--status", "failed", "--json"]).await)[0].take();
+    let name = text(&event["stripe_event_id"]);
+    let failed = [["webhooks", "replay", "--failed"].as_slice(), &["--dry-run"]].concat();
+    assert!(done(shop.database.kassa(&failed).await).contains(name));
+    assert_eq!(done(shop.database.kassa(&["jobs", "dismiss", id]).await), format!("{id} is no longer counted.\n"));
+    shop.dead(0).await;
+    let shown = machine(shop.database.kassa(&["jobs", "show", id, "--json"]).await);
+    let errors = shown["errors"].as_array().expect("a list");
+    assert_eq!(
+        (&shown["state"], errors.last().map(|last| &last["error"])),
+        (&json!("done"), Some(&json!("dismissed")))
+    );
+    assert_eq!(
+        shop.count("SELECT count(*) FROM audit_log WHERE action = 'job.dismissed' AND actor LIKE 'operator:%'").await,
+        1
+    );
+    let refused = shop.database.kassa(&["jobs", "dismiss", id]).await;
+    assert!(refused.code == 2 && refused.err.contains("a job that is done is not dismissed"), "{refused:?}");
+    let unknown = shop.database.kassa(&["jobs", "dismiss", "01890000-0000-7000-8000-000000000000"]).await;
+    assert!(unknown.code == 2 && unknown.err.contains("no such job"), "{unknown:?}");
+
+    // The event is kept, and told of; somebody who names it has it applied all the same.
+    let listed = done(shop.database.kassa(&["webhooks", "list", "--status", "failed"]).await);
+    assert!(listed.contains(name) && listed.contains("failed, put aside"), "{listed}");
+    for arguments in [&failed[..], &failed[..3]] {
+        assert_eq!(done(shop.database.kassa(arguments).await), "No event was given up.\n", "{arguments:?}");
+    }
+    shop.relieve(&down).await;
+    done(shop.database.kassa(&["webhooks", "replay", name]).await);
+    shopper.wait_for(&order, "payment_failed").await;
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn the_dead_job_of_an_event_ends_when_stripe_sends_the_event_again() {
+    let (shop, shopper, order, job, down) = without_an_event().await;
+    shop.relieve(&down).await;
+    let event = machine(shop.database.kassa(&["webhooks", "list", "--status", "failed", "--json"]).await)[0].take();
+    let send = format!("/events/{}/send", text(&event["stripe_event_id"]));
+    assert_eq!(shop.control().post(&send, &json!({})).await.expect(200)["outcomes"][0], 200);
+    shopper.wait_for(&order, "payment_failed").await;
+    shop.dead(0).await;
+    let shown = machine(shop.database.kassa(&["jobs", "show", text(&job["id"]), "--json"]).await);
+    let errors = shown["errors"].as_array().expect("a list");
+    assert_eq!(shown["state"], "done");
+    assert_eq!(errors.last().map(|last| &last["error"]), Some(&json!("Stripe has sent the event again")), "{shown:#}");
+    let of_event = format!("SELECT count(*) FROM jobs WHERE dedupe_key = '{}'", text(&event["id"]));
+    assert_eq!(shop.count(&of_event).await, 2, "the dead one, and the one that applied it");
+    assert_eq!(done(shop.database.kassa(&["jobs", "retry", "--all"]).await), "No dead job matches.\n");
+    shop.finish().await;
+}
+
 #[tokio::test]
 async fn done_jobs_are_pruned_and_dead_ones_are_kept() {
     let (shop, ..) = without_mail().await;

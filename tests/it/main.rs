@@ -51,5 +51,6 @@ mod stuck;
 mod thread;
 mod tls;
 mod tokens;
+mod trail;
 mod verify;
 mod webhooks;

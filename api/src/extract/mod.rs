@@ -19,5 +19,5 @@ pub(crate) use key::{IdempotencyKey, RequiredIdempotencyKey};
 pub(crate) use page::Paging;
 pub(crate) use path::{PathId, PathIds};
 pub(crate) use prefer::Prefer;
-pub(crate) use query::Query;
+pub(crate) use query::{Filtered, Query, Unfiltered};
 pub(crate) use upload::Upload;

@@ -97,7 +97,7 @@ fn named(schema: &str) -> Option<Value> {
             order["refunds"] = json!([{
                 "id": "01a209b7-c001-7000-8000-0000000000ee", "amount": 1250, "currency": "usd", "reason": "One was broken.",
                 "status": "pending", "origin": "operator", "stripe_refund_id": null, "failure_reason": null, "outcome_unknown": false,
-                "created_at": TIME, "updated_at": TIME,
+                "dismissed_at": null, "created_at": TIME, "updated_at": TIME,
             }]);
             order["disputes"] = json!([]);
             order["shipment"] = json!(null);
@@ -108,7 +108,7 @@ fn named(schema: &str) -> Option<Value> {
             "id": "01a209b7-d001-7000-8000-0000000000ff", "created_at": TIME, "source": "payment", "kind": "create_intent",
             "actor": "system", "request_id": REQUEST,
             "trace_id": TRACE,
-            "data": { "outcome": "requires_payment_method", "stripe_object_id": "pi_3AfoxZ", "amount": 2500 },
+            "data": { "outcome": "requires_payment_method", "stripe_object_id": "pi_3AfoxZ", "amount": 2500, "currency": "usd" },
         }),
         "RefundRequest" => json!({
             "amount": 1250, "reason": "One was broken.", "restock": [{ "order_item_id": LINE, "quantity": 1 }],
@@ -136,7 +136,7 @@ fn named(schema: &str) -> Option<Value> {
         "StripeEvent" => json!({
             "id": "01a209b7-d002-7000-8000-0000000000f2", "stripe_event_id": "evt_3AfoxZ", "type": "payment_intent.succeeded",
             "livemode": true, "status": "failed", "attempts": 31, "last_error": "the database refused, or did not answer", "order_id": null,
-            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME, "processed_at": null,
+            "request_id": REQUEST, "trace_id": TRACE, "created_at": TIME, "processed_at": null, "dismissed_at": null,
         }),
         "StripeEventWithPayload" => {
             let mut event = named("StripeEvent")?;
@@ -146,8 +146,8 @@ fn named(schema: &str) -> Option<Value> {
         "JobState" => json!("running"),
         "Job" => json!({
             "id": "01a209b7-d003-7000-8000-0000000000f3", "queue": "email.send",
-            "payload": { "email_id": "01a209b7-d004-7000-8000-0000000000f4" }, "state": "dead", "attempts": 31, "failures": 31,
-            "crashes": 0, "run_at": TIME, "created_at": TIME, "done_at": TIME, "request_id": REQUEST, "trace_id": TRACE,
+            "payload": { "email_id": "01a209b7-d004-7000-8000-0000000000f4" }, "order_id": ORDER, "order_number": 1002, "state": "dead",
+            "attempts": 31, "failures": 31, "crashes": 0, "run_at": TIME, "created_at": TIME, "done_at": TIME, "request_id": REQUEST, "trace_id": TRACE,
             "last_error": "the mail server refuses it: 550 no such mailbox",
         }),
         "JobWithErrors" => {
@@ -180,7 +180,7 @@ fn named(schema: &str) -> Option<Value> {
         "ReconciliationDifference" => json!({
             "id": "01a209b7-d007-7000-8000-0000000000f7", "kind": "intent", "stripe_object_id": "pi_3AfoxZ", "order_id": ORDER,
             "ours": "requires_payment_method", "theirs": "succeeded, received 2500", "outcome": "healed", "detail": null,
-            "created_at": TIME,
+            "dismissed": false, "settled_at": null, "created_at": TIME,
         }),
         "ReconciliationRequested" => json!({ "job_id": "01a209b7-d008-7000-8000-0000000000f8", "enqueued": true }),
         "AuditEntry" => json!({
@@ -200,6 +200,7 @@ fn named(schema: &str) -> Option<Value> {
             json!({ "id": ORDER, "number": 1002, "status": "awaiting_payment", "expires_at": "2026-11-23T19:12:44.586565Z" })
         }
         "OrderStatus" => json!("paid"),
+        "RefundStatus" => json!("succeeded"),
         _ => return None,
     })
 }

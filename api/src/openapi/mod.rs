@@ -37,7 +37,8 @@ use crate::{extract::IfNoneMatch, ops, problem::Problem, respond::Rendered, rout
             Money is an integer in the minor unit of the currency beside it. Ids are UUIDs, times are RFC 3339 in UTC. What can't be \
             answered as wished is a problem (RFC 9457): clients tell problems apart by `code`, which never changes.\n\n\
             Paths that don't exist answer 404 `not_found`, methods that a path doesn't know 405 `method_not_allowed` with `Allow`; every \
-            `GET` answers to `HEAD`, too. Members that a body may not have are refused, parameters that a query may not have are ignored.",
+            `GET` answers to `HEAD`, too. Members that a body may not have are refused (422 `validation_failed`), and so are parameters that the query of a list of `/admin` \
+            may not have; elsewhere these are ignored.",
     ),
     components(schemas(EmailBeginning, Listing, OpenOrder, SearchText, Shortfall, Sort)), // those that only parameters and problems have
     servers((url = "/", description = "Where this document is from")),

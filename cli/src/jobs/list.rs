@@ -49,7 +49,7 @@ fn cells(job: &Listed) -> [String; HEADINGS.len()] {
         job.failures.to_string(),
         job.crashes.to_string(),
         job.done_at.unwrap_or(job.run_at).format("%Y-%m-%d %H:%M:%S").to_string(),
-        about(&job.payload),
+        job.order_number.map_or_else(|| about(&job.payload), |number| format!("order {number}")),
         short(job.last_error.as_deref().unwrap_or_default()),
     ]
 }

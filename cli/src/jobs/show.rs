@@ -30,6 +30,9 @@ fn for_people(job: &Listed, attempts: &[Attempt]) -> String {
     let mut out = format!("{} {}, {}\n", job.queue, job.id, job.state);
     let mut row = |name: &str, value: &str| writeln!(out, "  {name:<12} {value}").expect("a String takes all");
     row("about", &about(&job.payload));
+    if let (Some(number), Some(id)) = (job.order_number, job.order_id) {
+        row("order", &format!("{number} ({id}): see `kassa order show {number}`"));
+    }
     row("enqueued", &time(job.created_at));
     match job.done_at {
         Some(at) => row("ended", &time(at)),

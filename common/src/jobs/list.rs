@@ -10,7 +10,8 @@ use utoipa::ToSchema;
 
 use crate::{
     db,
-    id::JobId,
+    id::{JobId, OrderId},
+    order::{self, Named},
     page::{Limit, Page},
 };
 
@@ -111,6 +112,10 @@ pub struct Listed {
     /// What it is about: ids.
     #[schema(value_type = Object)]
     pub payload: Value,
+    /// The order that it is about, by itself or by a payment, a refund, an event or a mail.
+    pub order_id: Option<OrderId>,
+    /// What people call that order.
+    pub order_number: Option<i64>,
     /// Where it stands.
     pub state: State,
     /// How often it was started.
@@ -167,13 +172,16 @@ macro_rules! rows {
     };
 }
 
-impl From<Row> for Listed {
-    fn from(row: Row) -> Self {
-        Self {
+impl Row {
+    fn listed(self, order: Option<Named>) -> Listed {
+        let row = self;
+        Listed {
             state: State::from_columns(&row.status, row.failures > 0 || row.crashes > 0),
             id: row.id,
             queue: row.job_type,
             payload: row.job,
+            order_id: order.map(|order| order.id),
+            order_number: order.map(|order| order.number),
             attempts: row.attempts,
             failures: row.failures,
             crashes: row.crashes,
@@ -227,7 +235,10 @@ pub async fn page(pool: &PgPool, filter: &Filter) -> sqlx::Result<Page<Listed>> 
     )
     .fetch_all(&mut *tx)
     .await?;
-    Ok(Page::from_rows(rows, filter.limit, |row| row.id).map(Listed::from))
+    let page = Page::from_rows(rows, filter.limit, |row| row.id);
+    let orders = order::of_payloads(&mut tx, page.items.iter().map(|row| &row.job)).await?;
+    let mut orders = orders.into_iter();
+    Ok(page.map(|row| row.listed(orders.next().flatten())))
 }
 
 /// An attempt of a job that went wrong.
@@ -258,12 +269,11 @@ pub struct Shown {
 /// # Errors
 /// The database's.
 pub async fn show(conn: &mut PgConnection, id: JobId) -> sqlx::Result<Option<Shown>> {
-    let row = rows!("errors", "id = $1", id.0).fetch_optional(conn).await?;
-    Ok(row.map(|mut row| {
-        let errors = row.errors.take().unwrap_or_default();
-        let errors = Vec::<Attempt>::deserialize(errors).unwrap_or_default(); // `append_job_error` wrote them
-        Shown { job: row.into(), errors }
-    }))
+    let Some(mut row) = rows!("errors", "id = $1", id.0).fetch_optional(&mut *conn).await? else { return Ok(None) };
+    let errors = row.errors.take().unwrap_or_default();
+    let errors = Vec::<Attempt>::deserialize(errors).unwrap_or_default(); // `append_job_error` wrote them
+    let order = order::of_payloads(conn, std::iter::once(&row.job)).await?.pop().flatten();
+    Ok(Some(Shown { job: row.listed(order), errors }))
 }
 
 /// How many jobs of a queue are in one state.

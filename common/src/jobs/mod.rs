@@ -27,6 +27,7 @@ pub use enqueue::{CHANNEL, enqueue, enqueue_in};
 pub(crate) use enqueue::{NewJob, enqueue_all, enqueue_or_hasten, hasten, is_running, wake};
 pub use lease::{CompleteError, Lease};
 pub use list::{Attempt, Filter, Listed, Shown, State, Tally, UnknownState, page, show, tally};
+pub(crate) use payload::object;
 pub use payload::{
     CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessImage, ProcessWebhook, Prune,
     Reconcile, RefundPayment, RemoveImage, SendEmail, SweepImages,

@@ -1,6 +1,8 @@
 //! What each job is about: ids, never data, so that a job sees its rows as they are when it runs.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use uuid::Uuid;
 
 use super::queue::Queue;
 use crate::id::{EmailId, ImageId, OrderId, PaymentIntentId, RefundId, WebhookLogId};
@@ -12,6 +14,11 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync + Unpin + 'static 
 
     /// Of two jobs with the same key in one queue, the second is not enqueued while the first is unfinished.
     fn dedupe_key(&self) -> Option<String>;
+}
+
+/// The row that a job is about: whatever its queue, its payload names one, or none.
+pub(crate) fn object(payload: &Value) -> Option<Uuid> {
+    payload.as_object()?.values().find_map(|value| value.as_str()?.parse().ok())
 }
 
 macro_rules! payloads {

@@ -68,6 +68,8 @@ pub struct RefundView {
     pub failure_reason: Option<String>,
     /// Whether it was given up without knowing what became of it at Stripe.
     pub outcome_unknown: bool,
+    /// When somebody put it aside after it had failed, or was canceled.
+    pub dismissed_at: Option<DateTime<Utc>>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -84,6 +86,8 @@ pub struct DisputeView {
     pub stripe_dispute_id: String,
     /// Minor units.
     pub amount: Money,
+    /// Lower-case ISO 4217 code: that of the payment, which may be another than the order's.
+    pub currency: String,
     /// `fraudulent`, `product_not_received`, …
     pub reason: Option<String>,
     /// Where it stands.
@@ -151,7 +155,7 @@ async fn refunds(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(Or
     let rows = sqlx::query!(
         r#"SELECT r.id AS "id: RefundId", r.order_id AS "order_id: OrderId", r.amount AS "amount: Money", p.currency, r.reason,
                   r.status AS "status: RefundStatus", r.origin AS "origin: RefundOrigin", r.stripe_refund_id,
-                  r.failure_reason, r.outcome_unknown, r.created_at, r.updated_at
+                  r.failure_reason, r.outcome_unknown, r.dismissed_at, r.created_at, r.updated_at
            FROM refunds r JOIN payment_intents p ON p.id = r.payment_intent_id WHERE r.order_id = ANY($1) ORDER BY r.id"#,
         orders
     )
@@ -168,6 +172,7 @@ async fn refunds(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(Or
             stripe_refund_id: row.stripe_refund_id,
             failure_reason: row.failure_reason,
             outcome_unknown: row.outcome_unknown,
+            dismissed_at: row.dismissed_at,
             created_at: row.created_at,
             updated_at: row.updated_at,
         };
@@ -178,9 +183,16 @@ async fn refunds(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(Or
 
 async fn disputes(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(OrderId, DisputeView)>> {
     let rows = sqlx::query!(
-        r#"SELECT id AS "id: DisputeId", order_id AS "order_id: OrderId", stripe_dispute_id, amount AS "amount: Money", reason,
-                  status AS "status: DisputeStatus", created_at, updated_at
-           FROM disputes WHERE order_id = ANY($1) ORDER BY id"#,
+        r#"SELECT d.id AS "id: DisputeId", d.order_id AS "order_id: OrderId", d.stripe_dispute_id, d.amount AS "amount: Money",
+                  coalesce(l.currency, o.currency) AS "currency!", d.reason, d.status AS "status: DisputeStatus", d.created_at,
+                  d.updated_at
+           FROM disputes d JOIN orders o ON o.id = d.order_id
+           -- Which payment it is over stands in the log alone.
+           LEFT JOIN LATERAL (
+             SELECT currency FROM payment_logs
+             WHERE order_id = d.order_id AND stripe_object_id = d.stripe_dispute_id AND currency IS NOT NULL
+             ORDER BY id DESC LIMIT 1) l ON true
+           WHERE d.order_id = ANY($1) ORDER BY d.id"#,
         orders
     )
     .fetch_all(tx)
@@ -190,6 +202,7 @@ async fn disputes(tx: &mut PgConnection, orders: &[Uuid]) -> sqlx::Result<Vec<(O
             id: row.id,
             stripe_dispute_id: row.stripe_dispute_id,
             amount: row.amount,
+            currency: row.currency,
             reason: row.reason,
             status: row.status,
             created_at: row.created_at,

@@ -253,25 +253,6 @@ pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::R
     Ok(waits)
 }
 
-/// Notes that nobody waits for a refund any more that has failed, or was canceled: its money went back in another way, or stays by agreement.
-/// The refund is kept as it is, and no longer counted. False where there is none that is like that.
-///
-/// # Errors
-/// The database's.
-pub async fn dismiss_refund(pool: &PgPool, actor: Actor, id: RefundId) -> sqlx::Result<bool> {
-    let mut tx = db::begin(pool).await?;
-    let Some(order) = payment::dismiss_refund(&mut tx, id).await? else { return Ok(false) };
-    let act = Act {
-        action: Action::OrderRefundDismissed,
-        object: Object::Order(order),
-        before: None,
-        after: Some(json!({ "refund_id": id })),
-    };
-    audit::record(&mut tx, actor, act).await?;
-    tx.commit().await?;
-    Ok(true)
-}
-
 /// Money that was to go back stays here: somebody has to look at it, whoever had asked for it.
 async fn came_to_nothing(tx: &mut PgConnection, order: &mut Order, refund: &StoredRefund) -> sqlx::Result<()> {
     tracing::error!(order_id = %order.id, refund_id = %refund.id, origin = refund.origin.name(), "a refund has failed");

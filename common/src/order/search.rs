@@ -11,6 +11,7 @@ use crate::{
     db,
     id::OrderId,
     page::{Limit, Page},
+    payment::RefundStatus,
 };
 
 /// Which orders. What isn't said doesn't matter.
@@ -26,6 +27,10 @@ pub struct Filter {
     pub since: Option<DateTime<Utc>>,
     /// Those placed before.
     pub until: Option<DateTime<Utc>>,
+    /// Those whose payment is disputed, by a dispute that is open or lost; or all others.
+    pub disputed: Option<bool>,
+    /// Those with a refund that stands there and that nobody has put aside.
+    pub refund: Option<RefundStatus>,
     /// Those placed before this one.
     pub before: Option<OrderId>,
     /// At most so many.
@@ -149,6 +154,13 @@ async fn ids(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Uuid>> 
                  WHERE u.id = o.user_id
                    AND (lower(u.email::text) ~>=~ $11 AND ($12::text IS NULL OR lower(u.email::text) ~<~ $12)
                         OR lower(u.name) ~>=~ $11 AND ($12::text IS NULL OR lower(u.name) ~<~ $12))))
+           -- What is rare is looked up first.
+           AND ($14::boolean IS DISTINCT FROM true
+                OR o.id = ANY(ARRAY(SELECT order_id FROM disputes WHERE status IN ('open', 'lost'))))
+           AND ($14::boolean IS DISTINCT FROM false
+                OR NOT EXISTS (SELECT FROM disputes d WHERE d.order_id = o.id AND d.status IN ('open', 'lost')))
+           AND ($15::text IS NULL
+                OR o.id = ANY(ARRAY(SELECT order_id FROM refunds WHERE status = $15 AND dismissed_at IS NULL)))
          ORDER BY o.id DESC LIMIT $13",
         filter.before.map(|id| id.0),
         filter.status.map(Status::name),
@@ -163,6 +175,8 @@ async fn ids(tx: &mut PgConnection, filter: &Filter) -> sqlx::Result<Vec<Uuid>> 
         shoppers.from,
         shoppers.behind,
         filter.limit.one_more(),
+        filter.disputed,
+        filter.refund.map(RefundStatus::name),
     )
     .fetch_all(tx)
     .await

@@ -53,15 +53,33 @@ pub(crate) async fn refund_again(tx: &mut PgConnection, id: RefundId) -> sqlx::R
     Ok(waits.rows_affected() == 1)
 }
 
-/// Counts a refund no more that has failed, or was canceled; whose order it is of. `None` where it has not, or nobody knows whether it was
-/// made.
-pub(crate) async fn dismiss_refund(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<Option<OrderId>> {
-    sqlx::query_scalar!(
-        r#"UPDATE refunds SET dismissed_at = now()
-           WHERE id = $1 AND status IN ('failed', 'canceled') AND NOT outcome_unknown AND dismissed_at IS NULL
-           RETURNING order_id AS "id: OrderId""#,
+/// A refund that somebody means to put aside, locked until the transaction ends.
+#[derive(Clone, Debug)]
+pub(crate) struct LockedRefund {
+    /// Whose order it is of.
+    pub order_id: OrderId,
+    /// Where it stands.
+    pub status: RefundStatus,
+    /// Whether it was given up without knowing what became of it at Stripe.
+    pub outcome_unknown: bool,
+    /// Whether it was put aside before.
+    pub is_dismissed: bool,
+}
+
+/// Locks a refund.
+pub(crate) async fn lock_refund(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<Option<LockedRefund>> {
+    sqlx::query_as!(
+        LockedRefund,
+        r#"SELECT order_id AS "order_id: OrderId", status AS "status: RefundStatus", outcome_unknown,
+                  dismissed_at IS NOT NULL AS "is_dismissed!"
+           FROM refunds WHERE id = $1 FOR NO KEY UPDATE"#,
         id.0
     )
     .fetch_optional(tx)
     .await
+}
+
+/// Counts a locked refund no more.
+pub(crate) async fn dismiss_refund(tx: &mut PgConnection, id: RefundId) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE refunds SET dismissed_at = now() WHERE id = $1", id.0).execute(tx).await.map(|_| ())
 }

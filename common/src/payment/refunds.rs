@@ -1,5 +1,7 @@
 //! The refunds of an order's intents, as we have them stored, and what Stripe says of them.
 
+use std::str::FromStr;
+
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
 
@@ -29,6 +31,9 @@ pub enum RefundStatus {
 }
 
 impl RefundStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::RequiresAction, Self::Succeeded, Self::Failed, Self::Canceled];
+
     /// Its name in the database, which is Stripe's.
     pub fn name(self) -> &'static str {
         match self {
@@ -45,6 +50,20 @@ impl RefundStatus {
         matches!(self, Self::Failed | Self::Canceled)
     }
 }
+
+impl FromStr for RefundStatus {
+    type Err = UnknownRefundStatus;
+
+    /// From what somebody asks for. What Stripe says may be new to us, and is read by `From<&str>`.
+    fn from_str(name: &str) -> Result<Self, UnknownRefundStatus> {
+        Self::ALL.into_iter().find(|status| status.name() == name).ok_or(UnknownRefundStatus)
+    }
+}
+
+/// Not where a refund can stand.
+#[derive(Debug, thiserror::Error)]
+#[error("must be pending, requires_action, succeeded, failed or canceled")]
+pub struct UnknownRefundStatus;
 
 impl From<&str> for RefundStatus {
     /// One that we have never heard of is taken for one that is under way: it is asked about again.

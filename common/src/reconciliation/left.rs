@@ -57,6 +57,9 @@ pub async fn settle(pool: &PgPool, stripe_id: &str) -> sqlx::Result<()> {
 /// # Errors
 /// The database's.
 pub async fn dismiss(pool: &PgPool, actor: Actor, stripe_id: &str) -> sqlx::Result<bool> {
+    if stripe_id.contains('\0') {
+        return Ok(false); // no id has one, and Postgres would refuse it
+    }
     let mut tx = db::begin(pool).await?;
     let run = sqlx::query_scalar!(
         r#"UPDATE reconciliation_differences SET settled_at = now(), dismissed = true

@@ -32,7 +32,7 @@ pub struct Run {
     pub checked: i64,
     /// How many of these differed.
     pub differences: i64,
-    /// How many of the differences were left, and wait for somebody.
+    /// How many of the differences were left, and wait for somebody still.
     pub unresolved: i64,
 }
 
@@ -46,7 +46,7 @@ pub async fn runs(pool: &PgPool, before: Option<ReconciliationId>, limit: Limit)
         r#"SELECT r.id AS "id: ReconciliationId", r.since, r.started_at, r.finished_at, r.checked, d.found AS "differences!",
                   d.unresolved AS "unresolved!"
            FROM (SELECT * FROM reconciliation_runs WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2) r,
-                LATERAL (SELECT count(*) AS found, count(*) FILTER (WHERE outcome = 'left') AS unresolved
+                LATERAL (SELECT count(*) AS found, count(*) FILTER (WHERE outcome = 'left' AND settled_at IS NULL) AS unresolved
                          FROM reconciliation_differences WHERE run_id = r.id) d
            ORDER BY r.id DESC"#,
         before.map(|id| id.0),
@@ -89,6 +89,10 @@ pub struct ListedDifference {
     pub outcome: Settled,
     /// Why it was left.
     pub detail: Option<String>,
+    /// Whether somebody put aside what was left.
+    pub dismissed: bool,
+    /// When what was left had to wait for nobody any more: a later comparison found that the books agree, or somebody put it aside.
+    pub settled_at: Option<DateTime<Utc>>,
     /// When it was found.
     pub created_at: DateTime<Utc>,
 }
@@ -114,7 +118,7 @@ pub async fn differences(
     let rows = sqlx::query_as!(
         ListedDifference,
         r#"SELECT id AS "id: DifferenceId", kind AS "kind: Kind", stripe_object_id, order_id AS "order_id: OrderId", ours,
-                  theirs, outcome AS "outcome: Settled", detail, created_at
+                  theirs, outcome AS "outcome: Settled", detail, dismissed, settled_at, created_at
            FROM reconciliation_differences
            WHERE run_id = $1 AND ($2::uuid IS NULL OR id < $2)
            ORDER BY id DESC LIMIT $3"#,

@@ -69,6 +69,11 @@ pub fn parse(body: &[u8]) -> Result<Parsed<'_>, InvalidEvent> {
     Ok(Parsed { envelope, payload, intent, order })
 }
 
+/// The payment (`pi_…`, or an id that is no payment's) and the order that a stored event names.
+pub(crate) fn names(payload: &str) -> (Option<String>, Option<OrderId>) {
+    parse(payload.as_bytes()).map_or((None, None), |event| (event.intent, event.order))
+}
+
 /// What came of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {

@@ -109,6 +109,8 @@ pub struct Listed {
     pub created_at: DateTime<Utc>,
     /// When it was applied or ignored.
     pub processed_at: Option<DateTime<Utc>>,
+    /// When somebody put it aside after it was given up.
+    pub dismissed_at: Option<DateTime<Utc>>,
 }
 
 /// The columns of a [`Listed`] are asked for twice; each query is checked at compile time all the same.
@@ -117,7 +119,7 @@ macro_rules! events {
         sqlx::query_as!(
             Listed,
             r#"SELECT id AS "id: WebhookLogId", stripe_event_id, type AS kind, livemode, status AS "status: EventStatus", attempts,
-                      error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at
+                      error, order_id AS "order_id: OrderId", request_id, trace_id, created_at, processed_at, dismissed_at
                FROM webhook_logs WHERE "# + $conditions
             $(, $value)*
         )

@@ -8,6 +8,7 @@ mod replay;
 mod signature;
 
 pub use classify::{Class, IntentEvent, USED};
+pub(crate) use inbox::names;
 pub use inbox::{Inbound, InvalidEvent, Parsed, Received, begin_attempt, is_stored, parse, receive};
 pub use list::{EventStatus, Filter, Listed, Shown, UnknownEventStatus, find, page, payload, show};
 pub use process::{apply, ignore, park};

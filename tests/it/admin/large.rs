@@ -18,6 +18,12 @@ async fn fill(shop: &Shop) {
                FROM (SELECT id, row_number() OVER () AS n FROM users WHERE email LIKE 'user-%') u;
              INSERT INTO payment_intents (id, order_id, generation, stripe_id, amount, currency, status)
                SELECT gen_random_uuid(), id, 1, 'pi_' || number, 100, 'usd', 'succeeded' FROM orders;
+             INSERT INTO disputes (id, order_id, stripe_dispute_id, amount, status)
+               SELECT gen_random_uuid(), id, 'dp_' || number, 100, CASE WHEN number % 10000 = 0 THEN 'open' ELSE 'won' END
+               FROM orders WHERE number % 100 = 0;
+             INSERT INTO refunds (id, order_id, payment_intent_id, amount, origin, status)
+               SELECT gen_random_uuid(), order_id, id, 1, 'operator',
+                      CASE WHEN (row_number() OVER ()) % 10000 = 0 THEN 'failed' ELSE 'succeeded' END FROM payment_intents;
              INSERT INTO payment_logs (id, order_id, operation, outcome, error_type)
                SELECT gen_random_uuid(), id, CASE WHEN number % 10000 = 0 THEN 'rare' ELSE 'frequent' END,
                       CASE WHEN number % 10000 = 5000 THEN 'error' ELSE 'ok' END,
@@ -95,6 +101,11 @@ async fn each_filter_of_a_list_is_answered_by_few_of_a_hundred_thousand_rows() {
         ("orders?since=2019-01-01T00:00:00Z&until=2021-01-01T00:00:00Z", 10),
         ("orders?since=2021-01-01T00:00:00Z", 20),
         ("orders?since=2999-01-01T00:00:00Z", 0),
+        ("orders?disputed=true", 10),
+        ("orders?disputed=false", 20),
+        ("orders?disputed=true&status=fulfilled&refund=failed", 0),
+        ("orders?refund=failed", 10),
+        ("orders?refund=pending", 0),
         (&format!("orders/{order}/timeline"), 1),
         ("jobs", 20),
         ("jobs?state=done&queue=maintenance.prune", 10),

@@ -59,6 +59,8 @@ async fn lists_are_for_administrators_and_are_paged_without_gaps() {
         for cursor in ["nonsense", "e30", "%00"] {
             admin.get(&format!("{list}?cursor={cursor}")).await.invalid("/cursor");
         }
+        admin.get(&format!("{list}?utm_source=mail&limit=1")).await.invalid("/utm_source");
+        admin.get(&format!("{list}?a/b~=")).await.invalid("/a~1b~0");
         let whole = all(&admin, list, 100).await;
         assert!(whole.len() >= 2, "{list}: {}", whole.len());
         let ids = members(&whole, "id");
@@ -78,6 +80,24 @@ async fn lists_are_for_administrators_and_are_paged_without_gaps() {
     let rest = admin.get(&format!("/admin/users?cursor={}", text(&first["next_cursor"]))).await.expect(200);
     let known = all(&admin, "/admin/users", 100).await;
     assert_eq!(rest["items"].as_array(), Some(&known[2..].to_vec()));
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_list_of_administrators_does_not_know_is_refused_and_told_what_it_knows() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let refused = admin.get("/admin/jobs?status=dead&Queue=email.send").await.problem(422, "validation_failed");
+    let told: Vec<&str> = members(refused["errors"].as_array().expect("a list"), "pointer");
+    assert_eq!(told, ["/Queue", "/status"], "all of them at once");
+    let detail = text(&refused["errors"][1]["detail"]);
+    assert_eq!(detail, "is not known here; expected one of `cursor`, `limit`, `queue`, `state`");
+    // Whoever may not see the list is not told what it knows.
+    shopper.get("/admin/jobs?status=dead").await.problem(403, "forbidden");
+    // What anybody may link to has parameters of others'.
+    for list in ["/products", "/orders"] {
+        shopper.get(&format!("{list}?utm_source=mail&gclid=1")).await.expect(200);
+    }
     shop.finish().await;
 }
 

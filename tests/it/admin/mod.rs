@@ -1,6 +1,7 @@
 //! What administrators do: a file, or a folder, for each part of `/admin`.
 
 mod audit;
+mod dismiss;
 mod emails;
 mod jobs;
 mod large;

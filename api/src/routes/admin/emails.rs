@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{FilterText, text};
 use crate::{
-    extract::{Admin, Paging, Query},
+    extract::{Admin, Filtered, Paging},
     problem::{Invalid, Problem},
     state::AppState,
 };
@@ -42,8 +42,7 @@ struct Filters {
 async fn list(
     State(app): State<AppState>,
     _: Admin,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Page<Listed>>, Problem> {
     let mut invalid = Invalid::default();
     let status = invalid.optional("/status", filters.status.map(|status| status.parse::<Status>()));

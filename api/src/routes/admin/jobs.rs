@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 use common::{
     actor::Actor,
     id::JobId,
-    jobs::{self, Filter, Listed, Retried, RetriedJob, RetryError, Shown, State as JobState, Which},
+    jobs::{self, DismissError, Filter, Listed, Retried, RetriedJob, RetryError, Shown, State as JobState, Which},
     page::{Page, decode_cursor, encode_cursor},
 };
 use http::StatusCode;
@@ -12,16 +12,21 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{FilterText, text};
+use super::{FilterText, OUTCOME_UNKNOWN, text};
 use crate::{
-    extract::{Admin, NoMembers, OptionalBody, Paging, PathId, Query},
+    extract::{Admin, Filtered, NoMembers, OptionalBody, Paging, PathId},
     openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem},
     state::AppState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(view)).routes(routes!(retry)).routes(routes!(retry_some))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(view))
+        .routes(routes!(retry))
+        .routes(routes!(retry_some))
+        .routes(routes!(dismiss))
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -45,8 +50,7 @@ struct Filters {
 async fn list(
     State(app): State<AppState>,
     _: Admin,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Page<Listed>>, Problem> {
     let mut invalid = Invalid::default();
     let state = invalid.optional("/state", filters.state.map(|state| state.parse::<JobState>()));
@@ -95,7 +99,7 @@ async fn retry(
     }
 }
 
-const NOT_DEAD: Kind = Kind::new(StatusCode::CONFLICT, "not_dead", "Only dead jobs are run again");
+const NOT_DEAD: Kind = Kind::new(StatusCode::CONFLICT, "not_dead", "The job is not dead");
 const ANOTHER_LIVES: Kind = Kind::new(StatusCode::CONFLICT, "another_job_lives", "Another job about the same lives");
 const NOT_NEEDED: Kind = Kind::new(StatusCode::CONFLICT, "job_not_needed", "What the job is about needs it no more");
 
@@ -107,6 +111,39 @@ impl From<RetryError> for Problem {
             RetryError::NotFound => Self::not_found(),
             RetryError::NotDead(state) => Self::new(NOT_DEAD, format!("It is {state}.")).with("job_state", state),
             RetryError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// Put a dead job aside
+///
+/// For good, with the mail or the event that it was about: these are kept, and no longer counted. Nothing is done about them.
+#[utoipa::path(
+    post, path = "/admin/jobs/{id}/dismiss", operation_id = "dismiss_job", tag = "administration",
+    params(("id" = JobId, Path, description = "Of a job that is `dead`.")),
+    request_body = Option<NoMembers>,
+    responses((status = 200, description = "The job, which is `done`.", body = Shown), Problems<DismissError>),
+    security(("bearer" = ["admin"]))
+)]
+async fn dismiss(
+    State(app): State<AppState>,
+    Admin(admin): Admin,
+    PathId(id): PathId<JobId>,
+    _: OptionalBody<NoMembers>,
+) -> Result<Json<Shown>, Problem> {
+    jobs::dismiss(&app.pool, Actor::User(admin.id), id).await?;
+    find(&app, id).await
+}
+
+tells! { DismissError: NOT_DEAD { job_state: JobState }, OUTCOME_UNKNOWN }
+
+impl From<DismissError> for Problem {
+    fn from(error: DismissError) -> Self {
+        match error {
+            DismissError::NotFound => Self::not_found(),
+            DismissError::NotDead(state) => Self::new(NOT_DEAD, format!("It is {state}.")).with("job_state", state),
+            DismissError::OutcomeUnknown => Self::new(OUTCOME_UNKNOWN, "Run the job again, so that Stripe is asked."),
+            DismissError::Database(error) => error.into(),
         }
     }
 }

@@ -13,10 +13,11 @@ mod users;
 mod webhooks;
 
 use chrono::{DateTime, Utc};
+use http::StatusCode;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::state::AppState;
+use crate::{problem::Kind, state::AppState};
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
@@ -30,6 +31,9 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .merge(reconciliation::routes())
         .merge(audit::routes())
 }
+
+const OUTCOME_UNKNOWN: Kind =
+    Kind::new(StatusCode::CONFLICT, "outcome_unknown", "Nobody knows whether the refund was made");
 
 /// In the document: a text that a filter takes, to be compared as it is.
 #[derive(ToSchema)]

@@ -11,7 +11,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{FilterText, text};
 use crate::{
-    extract::{Admin, Paging, Query},
+    extract::{Admin, Filtered, Paging},
     problem::{Invalid, Problem},
     state::AppState,
 };
@@ -47,8 +47,7 @@ struct Filters {
 async fn list(
     State(app): State<AppState>,
     _: Admin,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Page<LoggedPayment>>, Problem> {
     let mut invalid = Invalid::default();
     let order = invalid.optional("/order", filters.order.map(|order| order.parse::<OrderRef>()));

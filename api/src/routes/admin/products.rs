@@ -18,7 +18,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::time;
 use crate::{
-    extract::{Admin, Body, IdempotencyKey, Paging, PathId, Query, RequiredIdempotencyKey, whole_number},
+    extract::{Admin, Body, Filtered, IdempotencyKey, Paging, PathId, RequiredIdempotencyKey, whole_number},
     openapi::{Problems, tells},
     problem::{Invalid, Problem},
     respond::replayed,
@@ -54,8 +54,7 @@ async fn ledger(
     State(app): State<AppState>,
     _: Admin,
     PathId(product): PathId<ProductId>,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Ledger>, Problem> {
     let mut invalid = Invalid::default();
     let as_of = invalid.field("/as_of", time(filters.as_of.as_deref()));

@@ -11,13 +11,17 @@ use http::StatusCode;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    extract::{Admin, NoMembers, OptionalBody, Paging, PathId},
+    extract::{Admin, NoMembers, OptionalBody, Paging, PathId, Unfiltered},
     problem::Problem,
     state::AppState,
 };
 
 pub(super) fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(differences)).routes(routes!(run))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(differences))
+        .routes(routes!(run))
+        .routes(routes!(dismiss))
 }
 
 /// List reconciliations with Stripe, the newest first
@@ -29,7 +33,11 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
     responses((status = 200, description = "A page of them.", body = Page<Run>)),
     security(("bearer" = ["admin"]))
 )]
-async fn list(State(app): State<AppState>, _: Admin, paging: Paging) -> Result<Json<Page<Run>>, Problem> {
+async fn list(
+    State(app): State<AppState>,
+    _: Admin,
+    Unfiltered(paging): Unfiltered,
+) -> Result<Json<Page<Run>>, Problem> {
     Ok(Json(reconciliation::runs(&app.pool, paging.before()?, paging.limit).await?))
 }
 
@@ -44,7 +52,7 @@ async fn differences(
     State(app): State<AppState>,
     _: Admin,
     PathId(run): PathId<ReconciliationId>,
-    paging: Paging,
+    Unfiltered(paging): Unfiltered,
 ) -> Result<Json<Page<ListedDifference>>, Problem> {
     let found = reconciliation::differences(&app.pool, run, paging.before()?, paging.limit).await?;
     found.map(Json).ok_or_else(Problem::not_found)
@@ -65,4 +73,26 @@ async fn run(
     _: OptionalBody<NoMembers>,
 ) -> Result<(StatusCode, Json<Enqueued>), Problem> {
     Ok((StatusCode::ACCEPTED, Json(reconciliation::enqueue(&app.pool, Actor::User(admin.id)).await?)))
+}
+
+/// Put aside what was left of an object of Stripe's
+///
+/// Another shop's on the same account, say: no comparison could mend it. It is kept, no longer counted, and counts anew where it changes at
+/// Stripe.
+#[utoipa::path(
+    post, path = "/admin/reconciliation/differences/{stripe_object_id}/dismiss", operation_id = "dismiss_difference",
+    tag = "administration",
+    params(("stripe_object_id" = String, Path, description = "Stripe's id of what differs: `pi_…`, `re_…`, `dp_…`.")),
+    request_body = Option<NoMembers>,
+    responses((status = 204, description = "It is no longer counted.")),
+    security(("bearer" = ["admin"]))
+)]
+async fn dismiss(
+    State(app): State<AppState>,
+    Admin(admin): Admin,
+    PathId(object): PathId<String>,
+    _: OptionalBody<NoMembers>,
+) -> Result<StatusCode, Problem> {
+    let was_left = reconciliation::dismiss(&app.pool, Actor::User(admin.id), &object).await?;
+    if was_left { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::not_found()) }
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    extract::{Admin, Body, Paging, PathId, Query},
+    extract::{Admin, Body, Filtered, Paging, PathId},
     openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem, kinds},
     state::AppState,
@@ -46,8 +46,7 @@ struct Filters {
 async fn list(
     State(app): State<AppState>,
     _: Admin,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Page<User>>, Problem> {
     let mut invalid = Invalid::default();
     let email = invalid.optional("/email", filters.email.as_deref().map(EmailBeginning::parse));

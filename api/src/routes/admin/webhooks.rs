@@ -12,7 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{FilterText, text};
 use crate::{
-    extract::{Admin, NoMembers, OptionalBody, Paging, PathId, Query},
+    extract::{Admin, Filtered, NoMembers, OptionalBody, Paging, PathId},
     openapi::{Problems, tells},
     problem::{Invalid, Kind, Problem},
     state::AppState,
@@ -44,8 +44,7 @@ struct Filters {
 async fn list(
     State(app): State<AppState>,
     _: Admin,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Page<Listed>>, Problem> {
     let mut invalid = Invalid::default();
     let status = invalid.optional("/status", filters.status.map(|status| status.parse::<EventStatus>()));

@@ -1,7 +1,7 @@
 //! Reads the timeline: what the tables of the shop's parts tell of one order, in one list.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use crate::{
     db,
     id::OrderId,
     jobs::{Queue, State},
-    page::{Limit, Page, TimePlace},
+    page::{BadCursor, Limit, Page, TimePlace},
 };
 
 /// Who tells of it.
@@ -73,15 +73,50 @@ pub struct Entry {
     pub data: Value,
 }
 
+/// The place behind an entry. What one transaction wrote has one time: by its rank what follows from something stands behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(TimePlace, i32)", into = "(TimePlace, i32)")]
+pub struct Place {
+    at: TimePlace,
+    rank: i32,
+}
+
+impl From<Place> for (TimePlace, i32) {
+    fn from(place: Place) -> Self {
+        (place.at, place.rank)
+    }
+}
+
+impl TryFrom<(TimePlace, i32)> for Place {
+    type Error = BadCursor;
+
+    fn try_from((at, rank): (TimePlace, i32)) -> Result<Self, BadCursor> {
+        if (0..=2).contains(&rank) { Ok(Self { at, rank }) } else { Err(BadCursor) }
+    }
+}
+
+impl From<&Entry> for Place {
+    fn from(entry: &Entry) -> Self {
+        // As the query has it.
+        let rank = match entry.source {
+            Source::Mail => 1,
+            Source::Job => 2,
+            Source::Order | Source::Payment | Source::Webhook | Source::Stock | Source::Audit => 0,
+        };
+        Self { at: TimePlace { time: entry.created_at, id: entry.id }, rank }
+    }
+}
+
 /// What happened to an order, the oldest first: `limit` entries behind `after`; `None` where there is no such order. What one
-/// transaction wrote has one time, and stands in the order in which it was written.
+/// transaction wrote has one time, and stands in the order in which it was written: first what happened, then the mails that tell of it,
+/// then the jobs that follow.
 ///
 /// # Errors
 /// The database's.
 pub async fn page(
     pool: &PgPool,
     order: OrderId,
-    after: Option<TimePlace>,
+    after: Option<Place>,
     limit: Limit,
 ) -> sqlx::Result<Option<Page<Entry>>> {
     let mut tx = db::begin_snapshot(pool).await?;
@@ -90,16 +125,11 @@ pub async fn page(
         return Ok(None);
     }
     let rows = entries(&mut tx, order, after, limit.one_more()).await?;
-    Ok(Some(Page::from_rows(rows, limit, |entry| TimePlace { time: entry.created_at, id: entry.id })))
+    Ok(Some(Page::from_rows(rows, limit, |entry| Place::from(entry))))
 }
 
 /// A job's trace is kept as `00-TRACE-SPAN-FLAGS`. Jobs that live are looked for in each queue by its name, as their index has them.
-async fn entries(
-    tx: &mut PgConnection,
-    order: OrderId,
-    after: Option<TimePlace>,
-    rows: i64,
-) -> sqlx::Result<Vec<Entry>> {
+async fn entries(tx: &mut PgConnection, order: OrderId, after: Option<Place>, rows: i64) -> sqlx::Result<Vec<Entry>> {
     let queues = Queue::ALL.map(Queue::name);
     let mut entries = sqlx::query_as!(
         Entry,
@@ -133,8 +163,8 @@ async fn entries(
              SELECT id, created_at, 'payment', operation, CASE WHEN operation LIKE 'event:%' THEN 'stripe' ELSE 'system' END,
                     request_id, trace_id,
                     jsonb_build_object(
-                      'outcome', outcome, 'stripe_object_id', stripe_object_id, 'amount', amount, 'error_type', error_type,
-                      'decline_code', decline_code, 'stripe_request_id', stripe_request_id)
+                      'outcome', outcome, 'stripe_object_id', stripe_object_id, 'amount', amount, 'currency', currency,
+                      'error_type', error_type, 'decline_code', decline_code, 'stripe_request_id', stripe_request_id)
              FROM payment_logs WHERE order_id = $1
              UNION ALL
              SELECT id, created_at, 'webhook', type, 'stripe', request_id, trace_id,
@@ -161,14 +191,15 @@ async fn entries(
            )
            SELECT id AS "id!", time AS "created_at!", source AS "source!: Source", kind AS "kind!", actor AS "actor!", request_id,
                   trace_id, data AS "data!"
-           FROM entries
-           WHERE $2::timestamptz IS NULL OR (time, id) > ($2, $3)
-           ORDER BY time, id LIMIT $4"#,
+           FROM entries, LATERAL (SELECT CASE source WHEN 'mail' THEN 1 WHEN 'job' THEN 2 ELSE 0 END AS rank) r
+           WHERE $2::timestamptz IS NULL OR (time, rank, id) > ($2, $6, $3)
+           ORDER BY time, rank, id LIMIT $4"#,
         order.0,
-        after.map(|place| place.time),
-        after.map(|place| place.id),
+        after.map(|place| place.at.time),
+        after.map(|place| place.at.id),
         rows,
         &queues as &[&str],
+        after.map(|place| place.rank),
     )
     .fetch_all(tx)
     .await?;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub use list::{Entry, Source, page};
+pub use list::{Entry, Place, Source, page};
 
 use crate::{actor::Actor, cause, id::OrderId};
 

@@ -106,6 +106,51 @@ async fn orders_are_found_by_status_account_number_payment_and_beginnings() {
 }
 
 #[tokio::test]
+async fn orders_are_found_by_their_disputes_and_refunds() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let product = shop.product(500, 10).await;
+    let mut orders = Vec::new();
+    for _ in 0..5 {
+        orders.push(shop.paid_order(&shopper, &product, 1).await);
+    }
+    let [quiet, disputed, won, asked, failed] = &orders[..] else { panic!("five") };
+    shop.settle().await;
+    for order in [disputed, won, asked] {
+        let inquiry = json!({ "inquiry": order == asked }); // of which nothing follows
+        let path = format!("/charges/{}/dispute", payment(order, "intent_id"));
+        let dispute = shop.control().post(&path, &inquiry).await.expect(200);
+        if order == won {
+            let path = format!("/disputes/{}", text(&dispute["id"]));
+            shop.control().post(&path, &json!({ "status": "won" })).await.expect(200);
+        }
+    }
+    shop.settle().await;
+    let number = |order: &Value| order["number"].clone();
+    assert_eq!(found(&admin, "disputed=true").await, [number(disputed)]);
+    assert_eq!(found(&admin, "disputed=false").await, [failed, asked, won, quiet].map(number));
+    assert_eq!(found(&admin, "disputed=true&status=refunded").await, Vec::<Value>::new());
+    assert_eq!(admin.inspect(disputed).await["disputes"][0]["currency"], "usd");
+
+    for order in [failed, won] {
+        admin.refund(order, &json!({ "amount": 100 })).await.expect(202);
+    }
+    let refunded = admin.wait_for_refunds(failed, &["succeeded"]).await;
+    admin.wait_for_refunds(won, &["succeeded"]).await;
+    assert_eq!(found(&admin, "refund=succeeded").await, [number(failed), number(won)]);
+    let path = format!("/refunds/{}", text(&refunded["refunds"][0]["stripe_refund_id"]));
+    shop.control().post(&path, &json!({ "status": "failed" })).await.expect(200);
+    admin.wait_for_refunds(failed, &["failed"]).await;
+    assert_eq!(found(&admin, "refund=failed").await, [number(failed)]);
+    assert_eq!(found(&admin, "refund=succeeded").await, [number(won)]);
+    assert_eq!(found(&admin, "refund=failed&disputed=true").await, Vec::<Value>::new());
+    let path = format!("/admin/refunds/{}/dismiss", text(&refunded["refunds"][0]["id"]));
+    admin.post(&path, &json!({})).await.expect(200);
+    assert_eq!(found(&admin, "refund=failed").await, Vec::<Value>::new(), "nobody waits for it any more");
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_refused() {
     let shop = Shop::start().await;
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);
@@ -118,6 +163,10 @@ async fn what_does_not_fit_is_refused() {
         ("since=yesterday", "/since"),
         ("since=", "/since"),
         ("until=2026-01-01", "/until"),
+        ("disputed=maybe", "/disputed"),
+        ("disputed=", "/disputed"),
+        ("refund=lost", "/refund"),
+        ("dispute=true", "/dispute"),
         ("limit=0", "/limit"),
         ("cursor=nonsense", "/cursor"),
     ] {

@@ -82,6 +82,7 @@ async fn all_that_happened_to_an_order_stands_in_one_list() {
     assert_eq!((&event["data"]["status"], &event["actor"]), (&json!("processed"), &json!("stripe")));
     let call = &entries[at("payment", "create_intent")];
     assert_eq!(call["data"]["stripe_object_id"], payment(&order, "intent_id"));
+    assert_eq!((&call["data"]["amount"], &call["data"]["currency"]), (&json!(1000), &json!("usd")));
     let sale = &entries[at("stock", "sale")];
     assert_eq!((&sale["data"]["delta"], &sale["data"]["order_item_id"]), (&json!(-2), &order["items"][0]["id"]));
     assert_eq!(entries[at("stock", "return")]["data"]["delta"], 1);
@@ -93,6 +94,24 @@ async fn all_that_happened_to_an_order_stands_in_one_list() {
     let told = json!(entries).to_string();
     for secret in [shopper.email.as_str(), "_secret_", text(&other["id"])] {
         assert!(!told.contains(secret), "{secret}");
+    }
+    // What one transaction wrote has one time: first what happened, then what follows.
+    let rank = |entry: &Value| match text(&entry["source"]) {
+        "job" => 2,
+        "mail" => 1,
+        _ => 0,
+    };
+    for at_once in entries.chunk_by(|one, next| one["created_at"] == next["created_at"]) {
+        assert!(at_once.is_sorted_by_key(rank), "{at_once:#?}");
+    }
+    for (cause, effect) in [
+        (at("order", "order.placed"), at("job", "payment.create_intent")),
+        (at("order", "order.placed"), at("job", "order.expire")),
+        (at("order", "order.paid"), at("job", "inventory.decrement")),
+        (at("order", "refund.requested"), at("job", "payment.refund")),
+        (at("order", "order.fulfilled"), at("mail", "shipped")),
+    ] {
+        assert!(cause < effect, "{effect} before {cause}: {entries:#?}");
     }
     for limit in [1, 7] {
         assert_eq!(all(&admin, &path(&order, "/timeline"), limit).await, entries, "limit={limit}");
@@ -157,8 +176,9 @@ async fn a_timeline_is_for_admins_and_its_cursor_its_own() {
     for (query, pointer) in [
         ("limit=101", "/limit"),
         ("cursor=nonsense", "/cursor"),
-        // A time that no database knows.
-        ("cursor=Wy05MDAwMDAwMDAwMDAwMDAwMDAwLCIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiXQ", "/cursor"),
+        // A time that no database knows, and a rank that no entry has.
+        ("cursor=W1stOTAwMDAwMDAwMDAwMDAwMDAwMCwiMDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAwIl0sMF0", "/cursor"),
+        ("cursor=W1swLCIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiXSw5XQ", "/cursor"),
     ] {
         admin.get(&path(&order, &format!("/timeline?{query}"))).await.invalid(pointer);
     }
@@ -229,11 +249,9 @@ async fn kassa_shows_an_order_by_number_or_id_for_people_and_machines() {
     assert_eq!(json["timeline"], json!(entries));
     assert_eq!((&json["id"], &json["shipment"]["carrier"]), (&order["id"], &json!("DHL")));
     assert_eq!(json["payment"].get("client_secret"), None);
-    for unknown in ["999999", "00000000-0000-7000-8000-000000000000"] {
-        let refused = shop.database.kassa(&["order", "show", unknown]).await;
-        assert_eq!((refused.code, refused.err.as_str()), (2, format!("kassa: there is no order {unknown}\n").as_str()));
-    }
-    let refused = shop.database.kassa(&["order", "show", "pi_1"]).await;
+    let refused = shop.database.kassa(&["order", "show", "999999"]).await;
+    assert_eq!((refused.code, refused.err.as_str()), (2, "kassa: there is no order 999999\n"));
+    let refused = shop.database.kassa(&["order", "show", "the-last"]).await;
     assert!(refused.code == 2 && refused.err.contains("must be a number such as 1002"), "{refused:?}");
     shop.finish().await;
 }

@@ -4,6 +4,7 @@
 
 mod accept;
 mod cancel;
+mod dismiss_refund;
 mod fulfil;
 mod refund;
 
@@ -17,6 +18,7 @@ use common::{
         timeline::{self, Entry},
     },
     page::Page,
+    payment::RefundStatus,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -24,7 +26,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::time;
 use crate::{
-    extract::{Admin, Paging, PathId, Query},
+    extract::{Admin, Filtered, Paging, PathId, Unfiltered},
     problem::{Invalid, Kind, Problem},
     state::AppState,
 };
@@ -38,6 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
         .merge(accept::routes())
         .merge(fulfil::routes())
         .merge(cancel::routes())
+        .merge(dismiss_refund::routes())
 }
 
 async fn find(app: &AppState, id: OrderId) -> Result<Json<AdminOrderView>, Problem> {
@@ -63,6 +66,11 @@ struct Filters {
     /// Only placed before this time.
     #[param(value_type = Option<DateTime<Utc>>)]
     until: Option<String>,
+    /// Only those whose payment is disputed: a dispute is open, or lost. `false`: only others.
+    disputed: Option<bool>,
+    /// Only those with a refund of this status. Refunds that were dismissed don't count.
+    #[param(value_type = Option<RefundStatus>)]
+    refund: Option<String>,
 }
 
 impl Filters {
@@ -73,10 +81,12 @@ impl Filters {
         let text = invalid.optional("/q", self.q.as_deref().map(SearchText::parse));
         let since = invalid.field("/since", time(self.since.as_deref()));
         let until = invalid.field("/until", time(self.until.as_deref()));
-        match (status, email, text, since, until) {
-            (Some(status), Some(email), Some(text), Some(since), Some(until)) => {
+        let refund = invalid.optional("/refund", self.refund.map(|name| name.parse::<RefundStatus>()));
+        match (status, email, text, since, until, refund) {
+            (Some(status), Some(email), Some(text), Some(since), Some(until), Some(refund)) => {
                 let query = text.flatten().as_ref().map(OrderQuery::from);
-                Ok(Filter { status, email, query, since, until, before: paging.before()?, limit: paging.limit })
+                let (disputed, before, limit) = (self.disputed, paging.before()?, paging.limit);
+                Ok(Filter { status, email, query, since, until, disputed, refund, before, limit })
             }
             _ => Err(invalid.into()),
         }
@@ -93,8 +103,7 @@ impl Filters {
 async fn list(
     State(app): State<AppState>,
     _: Admin,
-    paging: Paging,
-    Query(filters): Query<Filters>,
+    Filtered(paging, filters): Filtered<Filters>,
 ) -> Result<Json<Page<AdminOrderView>>, Problem> {
     let filter = filters.parse(&paging)?;
     let key = &app.config.stripe_publishable_key;
@@ -130,7 +139,7 @@ async fn history(
     State(app): State<AppState>,
     _: Admin,
     PathId(id): PathId<OrderId>,
-    paging: Paging,
+    Unfiltered(paging): Unfiltered,
 ) -> Result<Json<Page<Entry>>, Problem> {
     timeline::page(&app.pool, id, paging.before()?, paging.limit).await?.map(Json).ok_or_else(Problem::not_found)
 }
