@@ -1,6 +1,6 @@
 //! Mails while their server refuses, fails or loses its answers: orders are not affected, and nobody is told what is no longer so.
 
-use dev::mail::{Fault, Moment};
+use dev::mail::{Catcher, CatcherOptions, Fault, Moment};
 use serde_json::{Value, json};
 
 use crate::harness::{Shop, eventually, text};
@@ -82,6 +82,79 @@ async fn a_mail_that_is_refused_for_good_is_given_up_at_once_and_the_order_stand
     assert_eq!(order["status"], "paid");
     assert_eq!(shop.count("SELECT count(*) FROM jobs WHERE status = 'Killed' AND job_type = 'email.send'").await, 1);
     shop.leave();
+}
+
+#[tokio::test]
+async fn a_mail_that_was_not_taken_tells_by_whom_at_which_step_and_why() {
+    let server = Catcher::start(CatcherOptions::default()).await.expect("a mail catcher");
+    let place = server.smtp_url().replace("smtp://", "");
+    let url = format!("smtp://shop:hunter2@{place}?tls=opportunistic");
+    let shop = Shop::with(&[("MAIL_URL", &url), ("SMTP_TIMEOUT_SECONDS", "1")]).await;
+    let (admin, product) = (shop.admin().await, shop.product(500, 20).await);
+    let logs_in = at(Moment::Login);
+    let told = async |fault: Fault| {
+        server.remove_faults();
+        // Without such a fault the catcher knows no login.
+        server.add_fault(fault.clone());
+        server.add_fault(logs_in.clone());
+        let shopper = shop.shopper().await;
+        let order = shop.paid_order(&shopper, &product, 1).await;
+        let tried = async || {
+            let listed = admin.get("/admin/emails?limit=1").await.expect(200);
+            let mail = listed["items"][0].clone();
+            (mail["to"] == json!(shopper.email) && mail["last_error"].is_string()).then_some(mail)
+        };
+        let error = text(&eventually("the mail was tried", tried).await["last_error"]).to_owned();
+        assert!(!error.contains(&shopper.email) && !error.contains("hunter2"), "{error}");
+        (error, order, shopper)
+    };
+
+    // Each mail is refused at another step, in words that quote whom it is for.
+    for (moment, code, words, expected) in [
+        (Moment::Connect, 554, "5.3.2 not you", "turned away at greeting: 554 5.3.2 not you"),
+        (Moment::Tls, 454, "4.7.0 no key", "turned away at TLS: 454 4.7.0 no key"),
+        (Moment::Login, 535, "5.7.8 not AHNob3AAaHVudGVyMg==", "turned away at login: 535 5.7.8 not [secret]"),
+        (Moment::Mail, 451, "4.3.0 later", "put off at MAIL FROM: 451 4.3.0 later"),
+        (Moment::Recipient, 450, "4.2.1 busy", "put off at RCPT TO: 450 4.2.1 busy"),
+        (Moment::Data, 421, "4.3.2 going down", "put off at DATA: 421 4.3.2 going down"),
+        (Moment::Message, 452, "4.3.1 full", "put off after DATA: 452 4.3.1 full"),
+        (Moment::Mail, 550, "5.7.1 not that sender", "refused at MAIL FROM: 550 5.7.1 not that sender"),
+        (Moment::Recipient, 550, "5.1.1 nobody", "refused at RCPT TO: 550 5.1.1 nobody"),
+        (Moment::Data, 554, "5.7.1 no", "refused at DATA: 554 5.7.1 no"),
+        (Moment::Message, 554, "5.6.0 spam", "refused after DATA: 554 5.6.0 spam"),
+    ] {
+        let (error, ..) = told(Fault { code: Some(code), text: Some(words.into()), ..at(moment) }).await;
+        assert_eq!(error, format!("{expected} (mail server {place})"));
+    }
+    let (error, ..) = told(Fault { hang: true, ..at(Moment::Message) }).await;
+    assert_eq!(error, format!("took too long after DATA (mail server {place})"));
+    let (error, ..) = told(Fault { cut: true, ..at(Moment::Recipient) }).await;
+    assert_eq!(error, format!("hung up at RCPT TO (mail server {place})"));
+
+    // What an operator sees of one that was given up: the mail, its job, the order's timeline.
+    let quoting =
+        Fault { code: Some(550), text: Some("5.1.1 <anybody@kassa.example>: unknown".into()), ..at(Moment::Recipient) };
+    let (error, order, shopper) = told(quoting).await;
+    assert_eq!(error, format!("refused at RCPT TO: 550 5.1.1 [address] unknown (mail server {place})"));
+    shop.dead(14).await; // those that were put off have met it, too
+    let number = order["number"].to_string();
+    let shown = shop.database.kassa(&["order", "show", &number]).await.out;
+    assert!(shown.contains("refused at RCPT TO: 550 5.1.1 [address] unknown"), "{shown}");
+    let timeline = admin.get(&format!("/admin/orders/{}/timeline?limit=100", text(&order["id"]))).await.expect(200);
+    assert!(timeline.to_string().contains("at RCPT TO: 550 5.1.1"), "{timeline}");
+    let jobs = admin.get("/admin/jobs?state=dead&limit=1").await.expect(200);
+    let job = format!("/admin/jobs/{}", text(&jobs["items"][0]["id"]));
+    let job = admin.get(&job).await.expect(200);
+    assert_eq!(job["errors"][0]["error"], error);
+
+    // Once the server is well they wait for nothing but somebody's word.
+    server.remove_faults();
+    server.add_fault(logs_in);
+    let again = shop.database.kassa(&["jobs", "retry", "--queue", "email.send"]).await;
+    assert_eq!(again.code, 0, "{again:?}");
+    shop.settle().await;
+    assert!(server.messages().iter().any(|mail| mail.went_to(&shopper.email)));
+    shop.finish().await;
 }
 
 #[tokio::test]
