@@ -146,12 +146,17 @@ async fn what_is_wrong_outside_has_its_line_and_its_remedy() {
     assert_eq!(made["data"], json!([]), "asking made nothing");
 
     // Mail: nobody there, one that turns us away, a folder.
-    wrong(&[("MAIL_URL", "smtp://127.0.0.1:9")], "mail server").await;
-    let fault: Fault = serde_json::from_value(json!({ "at": "connect", "code": 554 })).expect("a fault");
+    let told = wrong(&[("MAIL_URL", "smtp://shop:hunter2@127.0.0.1:9")], "mail server").await;
+    assert!(told.starts_with("failed at connect: Connection refused (os error"), "{told}");
+    assert!(told.contains("(mail server 127.0.0.1:9)") && !told.contains("hunter2"), "{told}");
+    let fault: Fault =
+        serde_json::from_value(json!({ "at": "connect", "code": 554, "text": "5.3.2 no" })).expect("a fault");
     shop.mail.add_fault(fault);
-    assert!(wrong(&[], "mail server").await.contains("554"));
-    shop.mail.remove_faults();
     let address = shop.mail.smtp_url();
+    let told = wrong(&[], "mail server").await;
+    let place = address.trim_start_matches("smtp://");
+    assert!(told.starts_with(&format!("turned away at greeting: 554 5.3.2 no (mail server {place})")), "{told}");
+    shop.mail.remove_faults();
     let secure = format!("{address}?tls=required");
     let with_a_login = address.replace("smtp://", "smtp://shop:hunter2@");
     for url in [&secure, &with_a_login] {
@@ -165,6 +170,13 @@ async fn what_is_wrong_outside_has_its_line_and_its_remedy() {
     wrong(&[("OBJECT_STORE_URL", read_only)], "store of images").await;
     wrong(&[("OBJECT_STORE_URL", "file:/tmp/kassa-is-not-there")], "store of images").await;
     assert!(!std::path::Path::new("/tmp/kassa-is-not-there").exists(), "it is not made");
+
+    // One address for both programs: whoever answers there would pass for both.
+    let one = shop.worker.operations.to_string();
+    let all = [shop.settings(), STRONG.to_vec(), vec![("METRICS_ADDR", &one)]].concat();
+    let told = shop.database.kassa_with(&["doctor"], &all, "").await.out;
+    assert!(told.contains(&format!("{one} is METRICS_ADDR of both")) && !told.contains("ready"), "{told}");
+    wrong(&[("API_ADDR", "127.0.0.1:9464"), ("METRICS_ADDR", "0.0.0.0:9464")], "configuration").await;
 
     // The configuration: all of it is told, without a value, and the rest is looked at.
     let settings = [("JWT_SECRET", "hunter2"), ("RESERVATION_MINUTES", "-1"), ("METRICS_ADDR", "hunter2")];

@@ -12,6 +12,8 @@ use tokio::{
 
 use super::finding::Finding;
 
+const BOTH: &str = "API and worker";
+
 /// Longest wait for one of them: they answer within two seconds, ready or not.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// More than any answer about health has, in bytes.
@@ -23,6 +25,14 @@ pub(super) async fn check(inspection: &Inspection, api: Option<&str>, worker: Op
         Some(addresses) => addresses.map(|address| Some(reachable(address).to_string())),
         None => [None, None],
     };
+    // With METRICS_ADDR set both are there, and whoever answers would pass for both.
+    if let (Some(address), Some(other)) = (api.or(at_api.as_deref()), worker.or(at_worker.as_deref()))
+        && address == other
+    {
+        let finding = format!("{address} is METRICS_ADDR of both, and on one machine only one can have it");
+        let remedy = "leave METRICS_ADDR unset, or give each its own; --api and --worker tell where they are";
+        return vec![Finding::warning(BOTH, finding, remedy)];
+    }
     let asked = tokio::join!(of("API", api, at_api), of("worker", worker, at_worker));
     vec![asked.0, asked.1]
 }
