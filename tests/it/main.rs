@@ -12,6 +12,7 @@ mod checkout;
 mod cli;
 mod dashboards;
 mod deployment;
+mod dev_shop;
 mod doctor;
 mod faults;
 mod given_up;

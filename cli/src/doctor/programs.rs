@@ -21,6 +21,7 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// Asks both whether they are ready; at the addresses given, or where they are by their configuration.
 pub(super) async fn check(inspection: &Inspection, api: Option<&str>, worker: Option<&str>) -> Vec<Finding> {
+    let [api, worker] = [api, worker].map(|given| given.map(authority).filter(|given| !given.is_empty()));
     let [at_api, at_worker] = match inspection.metrics_addrs {
         Some(addresses) => addresses.map(|address| Some(reachable(address).to_string())),
         None => [None, None],
@@ -35,6 +36,11 @@ pub(super) async fn check(inspection: &Inspection, api: Option<&str>, worker: Op
     }
     let asked = tokio::join!(of("API", api, at_api), of("worker", worker, at_worker));
     vec![asked.0, asked.1]
+}
+
+/// A URL will do, too: `cargo dev env` gives one.
+fn authority(given: &str) -> &str {
+    given.trim().trim_start_matches("http://").trim_end_matches('/')
 }
 
 /// Who listens everywhere is asked on this machine.
