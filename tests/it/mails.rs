@@ -28,6 +28,12 @@ async fn paid(shop: &Shop) -> (String, Value) {
     (shopper.email, order)
 }
 
+/// Waits until a mail of this kind was not taken.
+async fn tried(shop: &Shop, kind: &str) {
+    let tried = format!("SELECT count(*) FROM emails WHERE kind = '{kind}' AND attempts > 0");
+    eventually("the mail was tried", async || (shop.count(&tried).await == 1).then_some(())).await;
+}
+
 #[tokio::test]
 async fn a_mail_that_is_not_taken_yet_is_sent_again() {
     let shop = Shop::start().await;
@@ -164,8 +170,7 @@ async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
     let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
     let order = shop.order(&shopper, &product, 1).await;
     shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'payment_failed' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "payment_failed").await;
     shop.pay(&shopper, &order).await;
     shop.mail.remove_faults();
     shop.settle().await;
@@ -183,8 +188,7 @@ async fn a_shopper_who_has_paid_late_is_not_told_that_nothing_was_charged() {
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     shopper.cancel(&order).await.expect(202);
     shopper.wait_for(&order, "canceled").await;
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'order_canceled' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "order_canceled").await;
     // A second intent of the same order, that somebody pays late.
     let late = shop.make_intent(&order, 2).await;
     shop.confirm_intent(&late, "pm_card_visa").await.expect(200);
@@ -202,8 +206,7 @@ async fn an_order_whose_money_went_back_meanwhile_is_confirmed_only_once_it_is_p
     let shop = Shop::start().await;
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     let (admin, (email, order)) = (shop.admin().await, paid(&shop).await);
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'order_confirmed' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "order_confirmed").await;
     admin.refund(&order, &json!({})).await.expect(202);
     let seen = admin.wait_for_refunds(&order, &["succeeded"]).await;
     shop.mail.remove_faults();
@@ -255,113 +258,12 @@ async fn a_refund_that_has_not_arrived_is_told_of_to_nobody() {
     // It arrives, and comes back before the mail can be sent.
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     shop.control().post(&refund, &json!({ "status": "succeeded" })).await.expect(200);
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'refunded' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "refunded").await;
     shop.control().post(&refund, &json!({ "status": "failed" })).await.expect(200);
     admin.wait_for_refunds(&order, &["failed"]).await;
     shop.mail.remove_faults();
     shop.settle().await;
     assert_eq!(shop.mails(&email, 1).await.len(), 1);
     assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'refunded' AND status = 'withdrawn'").await, 1);
-    shop.finish().await;
-}
-
-const OPERATOR: &str = "ops@kassa.example";
-
-#[tokio::test]
-async fn an_operator_is_told_of_low_stock_once_each_time_it_is_reached() {
-    let settings = [("OPERATOR_EMAIL", "Ops <ops@kassa.example>"), ("LOW_STOCK_THRESHOLD", "3")];
-    let shop = Shop::with(&settings).await;
-    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    let product = shop.product(500, 6).await;
-    let buy = async |quantity| {
-        shop.paid_order(&shopper, &product, quantity).await;
-        shop.settle().await;
-    };
-    buy(2).await;
-    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 0, "4 are enough");
-    buy(1).await;
-    let (subject, body) = shop.mails(OPERATOR, 1).await.remove(0);
-    assert_eq!(subject, format!("Kassa: 3 left of {}", text(&product["name"])));
-    assert!(body.contains("there are 3 left in stock; 3 can still be bought."), "{body}");
-    buy(1).await;
-    assert_eq!(shop.mails(OPERATOR, 1).await.len(), 1, "few are few");
-    // More come in, and are sold.
-    let path = format!("/products/{}", text(&product["id"]));
-    let now = admin.get(&path).await;
-    let etag = now.header("etag").to_owned();
-    let mut more = now.expect(200);
-    more["stock"] = json!(5);
-    admin.call(reqwest::Method::PUT, &path, Some(&more), &[("if-match", &etag)]).await.expect(200);
-    buy(4).await;
-    assert_eq!(shop.mails(OPERATOR, 2).await[1].0, format!("Kassa: 1 left of {}", text(&product["name"])));
-    shop.finish().await;
-}
-
-/// A shop whose job after a payment waits for [`now`].
-async fn patient() -> Shop {
-    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "3")]).await;
-    shop.database.run("CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_at := now() + interval '1 hour'; RETURN NEW; END $$;
-                       CREATE TRIGGER later BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.job_type = 'inventory.decrement') EXECUTE FUNCTION later()").await;
-    shop
-}
-
-async fn now(shop: &Shop) {
-    shop.database.run("DROP TRIGGER IF EXISTS later ON jobs; UPDATE jobs SET run_at = now() WHERE job_type = 'inventory.decrement'; NOTIFY jobs").await;
-    shop.settle().await;
-}
-
-const TOLD_OF_FEW: &str = "SELECT count(*) FROM emails WHERE kind = 'low_stock'";
-
-#[tokio::test]
-async fn few_are_told_of_where_a_refund_was_faster_than_the_sale() {
-    let shop = patient().await;
-    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    let product = shop.product(500, 6).await;
-    let order = shop.paid_order(&shopper, &product, 5).await;
-    let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": 1 }]);
-    admin.refund(&order, &json!({ "amount": 500, "restock": restock })).await.expect(202);
-    admin.wait_for_refunds(&order, &["succeeded"]).await;
-    now(&shop).await;
-    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
-    shop.paid_order(&shopper, &product, 2).await;
-    shop.settle().await;
-    assert_eq!(shop.stock(&product).await, (0, 0));
-    assert_eq!(shop.count(TOLD_OF_FEW).await, 1, "few are few");
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn few_are_told_of_where_all_was_given_back_before_the_sale() {
-    let shop = patient().await;
-    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    let product = shop.product(500, 6).await;
-    let order = shop.paid_order(&shopper, &product, 4).await;
-    admin.refund(&order, &json!({})).await.expect(202);
-    shopper.wait_for(&order, "refunded").await;
-    now(&shop).await;
-    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
-    assert_eq!(shop.count(TOLD_OF_FEW).await, 1);
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn of_many_sales_at_once_one_reaches_low_stock() {
-    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "5")]).await;
-    let product = shop.product(500, 12).await;
-    let crowd = shop.crowd(10).await;
-    futures::future::join_all(crowd.iter().map(|shopper| shop.paid_order(shopper, &product, 1))).await;
-    shop.settle().await;
-    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 1);
-    assert_eq!(shop.stock(&product).await, (2, 2));
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn where_no_operator_is_named_nobody_is_told_of_low_stock() {
-    let shop = Shop::start().await;
-    paid(&shop).await;
-    shop.settle().await;
-    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 0);
     shop.finish().await;
 }
