@@ -142,7 +142,8 @@ async fn a_mail_that_was_not_taken_tells_by_whom_at_which_step_and_why() {
         Fault { code: Some(550), text: Some("5.1.1 <anybody@kassa.example>: unknown".into()), ..at(Moment::Recipient) };
     let (error, order, shopper) = told(quoting).await;
     assert_eq!(error, format!("refused at RCPT TO: 550 5.1.1 [address] unknown (mail server {place})"));
-    shop.dead(14).await; // those that were put off have met it, too
+    let given_up = format!("SELECT count(*) FROM emails WHERE status = 'failed' AND \"to\" = '{}'", shopper.email);
+    eventually("the mail is given up", async || (shop.count(&given_up).await == 1).then_some(())).await;
     let number = order["number"].to_string();
     let shown = shop.database.kassa(&["order", "show", &number]).await.out;
     assert!(shown.contains("refused at RCPT TO: 550 5.1.1 [address] unknown"), "{shown}");
