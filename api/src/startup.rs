@@ -53,7 +53,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
         trusted_proxies: http.trusted_proxies.clone(),
     };
     let operations = Entrance {
-        listener: bind(app.config.metrics_addr, "METRICS_ADDR").await?,
+        listener: bind(app.config.metrics_addr, "METRICS_ADDR (each program on a machine needs its own)").await?,
         tls: None,
         connections: Shares::new(MOST_OPERATORS),
         trusted_proxies: vec![],

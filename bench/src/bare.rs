@@ -1,7 +1,11 @@
 //! The limit of the HTTP stack: an axum handler that returns bytes which it has, on the shop's paths, and nothing around it. A process
 //! of its own, as the API is one.
 
-use std::{io::Read as _, net::Ipv4Addr, path::Path, process::Stdio, sync::Arc};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
 
 use anyhow::{Context as _, Result};
 use axum::{
@@ -14,13 +18,13 @@ use axum::{
     serve::ListenerExt as _,
 };
 use serde::{Deserialize, Serialize};
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    net::TcpListener,
-    process::{Child, Command},
-};
+use tokio::net::TcpListener;
 
-use crate::{ground::Work, http::Answer};
+use crate::{
+    ground::Work,
+    helper::{Running, end_of_input},
+    http::Answer,
+};
 
 /// Headers that each server makes itself.
 const OWN: [&str; 2] = ["content-length", "date"];
@@ -44,6 +48,15 @@ impl Returned {
     }
 }
 
+/// Starts it as a process with this answer, and gives its address.
+pub(crate) async fn start(work: &Work, returned: &Returned) -> Result<(Running, SocketAddr)> {
+    let file = work.0.join("answer.json");
+    std::fs::write(&file, serde_json::to_vec(returned)?)?;
+    let running = Running::start(&["bare", &file.display().to_string()], &[]).await?;
+    let addr = running.said.parse().context("the bare server prints its address")?;
+    Ok((running, addr))
+}
+
 /// Runs it until standard input ends; prints its address first.
 pub(crate) async fn serve(answer: &Path) -> Result<()> {
     let returned: Returned = serde_json::from_slice(&std::fs::read(answer)?)?;
@@ -63,48 +76,6 @@ pub(crate) async fn serve(answer: &Path) -> Result<()> {
 
 async fn give(State(answer): State<Arc<(HeaderMap, Bytes)>>) -> impl IntoResponse {
     (answer.0.clone(), answer.1.clone())
-}
-
-/// The end of standard input: with the process that has its other end, however that ends. A blocked read can't be taken back, so it
-/// has a thread to itself.
-pub(crate) async fn end_of_input() {
-    let read = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
-    let _failed_is_ended = read.await;
-}
-
-/// A running one, or another helper that prints a line when it is ready. Gone when this is dropped.
-pub(crate) struct Running {
-    child: Child,
-    /// What it has printed.
-    pub(crate) said: String,
-}
-
-impl Running {
-    /// Starts this program as one of its helpers.
-    pub(crate) async fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe().context("a program knows its path")?);
-        command.args(arguments).envs(variables.iter().copied()).process_group(0).kill_on_drop(true);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("starting a helper")?;
-        let mut said = String::new();
-        BufReader::new(child.stdout.take().context("it is piped")?).read_line(&mut said).await?;
-        Ok(Self { child, said: said.trim().to_owned() })
-    }
-
-    /// Starts the bare server with this answer, and gives its address.
-    pub(crate) async fn bare(work: &Work, returned: &Returned) -> Result<(Self, std::net::SocketAddr)> {
-        let file = work.0.join("answer.json");
-        std::fs::write(&file, serde_json::to_vec(returned)?)?;
-        let running = Self::start(&["bare", &file.display().to_string()], &[]).await?;
-        let addr = running.said.parse().context("the bare server prints its address")?;
-        Ok((running, addr))
-    }
-
-    /// Ends it in order.
-    pub(crate) async fn stop(mut self) -> Result<()> {
-        drop(self.child.stdin.take());
-        self.child.wait().await.context("waiting for a helper's end")?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]

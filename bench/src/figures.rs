@@ -26,6 +26,18 @@ impl Run {
     pub(crate) fn rate(&self) -> f64 {
         if self.took.is_zero() { 0.0 } else { count(self.done) / self.took.as_secs_f64() }
     }
+
+    /// It in short, where nobody set a pace.
+    pub(crate) fn figures(&self) -> Figures {
+        Figures {
+            rate: self.rate(),
+            p50_ms: percentile(&self.latencies, 50.0),
+            p99_ms: percentile(&self.latencies, 99.0),
+            errors: self.errors,
+            generator: self.generator,
+            ..Figures::default()
+        }
+    }
 }
 
 /// A measurement in short.

@@ -6,6 +6,7 @@ mod duel;
 mod figures;
 mod generator;
 mod ground;
+mod helper;
 mod http;
 mod limit;
 mod member;

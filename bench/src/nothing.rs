@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::{sync::mpsc, time::Instant};
 use worker::runtime::{Job, JobError, Runtime};
 
-use crate::bare::end_of_input;
+use crate::helper::end_of_input;
 
 /// The queue; `sql/job.sql` names it, too.
 pub(crate) const QUEUE: &str = "bench.nothing";

@@ -30,31 +30,34 @@ impl Environment {
     ) -> Self {
         access.api = reach(api_addr);
         access.jwt_secret = given("JWT_SECRET").unwrap_or_else(|| secrets.jwt_secret.clone());
-        let publishable_key = match &settings.stripe {
+        match &settings.stripe {
             Some(stripe) => {
                 access.stripe_api_base.clone_from(&stripe.api_base);
                 access.stripe_secret_key.clone_from(&stripe.secret_key);
                 access.stripe_webhook_secret.clone_from(&stripe.webhook_secret);
-                &stripe.publishable_key
+                access.stripe_publishable_key.clone_from(&stripe.publishable_key);
             }
             None => {
                 access.stripe_secret_key = SIMULATOR_SECRET_KEY.into();
-                SIMULATOR_PUBLISHABLE_KEY
+                access.stripe_publishable_key = SIMULATOR_PUBLISHABLE_KEY.into();
             }
-        };
-        let or_ours = |name, ours: &str| (name, given(name).unwrap_or_else(|| ours.to_owned()));
+        }
+        access.public_url = settings.public_url.clone().unwrap_or_else(|| access.api.clone());
+        access.object_store = format!("file:{}", home.images().display());
+        access.mail = mail_url;
+        access.mail_from = given("MAIL_FROM").unwrap_or_else(|| SENDER.to_owned());
         Self(vec![
             ("DATABASE_URL", access.database.clone()),
             ("API_ADDR", api_addr.to_string()),
-            or_ours("PUBLIC_URL", &access.api),
+            ("PUBLIC_URL", access.public_url.clone()),
             ("JWT_SECRET", access.jwt_secret.clone()),
             ("STRIPE_API_BASE", access.stripe_api_base.clone()),
             ("STRIPE_SECRET_KEY", access.stripe_secret_key.clone()),
-            ("STRIPE_PUBLISHABLE_KEY", publishable_key.to_owned()),
+            ("STRIPE_PUBLISHABLE_KEY", access.stripe_publishable_key.clone()),
             ("STRIPE_WEBHOOK_SECRET", access.stripe_webhook_secret.clone()),
-            ("MAIL_URL", mail_url),
-            or_ours("MAIL_FROM", SENDER),
-            ("OBJECT_STORE_URL", format!("file:{}", home.images().display())),
+            ("MAIL_URL", access.mail.clone()),
+            ("MAIL_FROM", access.mail_from.clone()),
+            ("OBJECT_STORE_URL", access.object_store.clone()),
             ("TLS_CERT", String::new()), // as good as unset
             ("TLS_KEY", String::new()),
         ])

@@ -11,6 +11,9 @@ use url::Url;
 pub(crate) const SIMULATOR_SECRET_KEY: &str = "sk_test_kassa_dev_simulator";
 pub(crate) const SIMULATOR_PUBLISHABLE_KEY: &str = "pk_test_kassa_dev_simulator";
 
+/// Where `cargo dev env` says that images are.
+const OUR_IMAGES: &str = "/.dev/images";
+
 const STRIPE: &str = "https://api.stripe.com";
 
 /// See the module.
@@ -22,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) stripe: Option<TestMode>,
     /// Where the API shall listen, without stepping aside.
     pub(crate) api_addr: Option<SocketAddr>,
+    /// Where clients of the caller's find the shop; without it they find the API itself.
+    pub(crate) public_url: Option<String>,
     /// The caller's mail server; without it the catcher is started.
     pub(crate) mail: Option<String>,
     /// What was left unheeded, and why.
@@ -79,7 +84,10 @@ impl Settings {
         if get("METRICS_ADDR").is_some() {
             remarks.push("METRICS_ADDR is one address for two programs: each gets its own instead".into());
         }
-        if get("OBJECT_STORE_URL").is_some() {
+        // What `cargo dev env` printed of a shop may be of one that has stopped, on other ports.
+        let public_url = get("PUBLIC_URL").filter(|url| get("API_URL") != Some(url)).map(str::to_owned);
+        let mail = get("MAIL_URL").filter(|url| !is_caught(url, get("MAIL_INBOX_URL").is_some())).map(str::to_owned);
+        if get("OBJECT_STORE_URL").is_some_and(|url| !url.ends_with(OUR_IMAGES)) {
             remarks.push("OBJECT_STORE_URL is left out: another shop's images would be swept from it".into());
         }
         if get("TLS_CERT").or(get("TLS_KEY")).is_some() {
@@ -88,13 +96,18 @@ impl Settings {
         if !problems.is_empty() {
             bail!("the environment does not fit:\n  {}", problems.join("\n  "));
         }
-        Ok(Self { database, stripe, api_addr, mail: get("MAIL_URL").map(str::to_owned), remarks })
+        Ok(Self { database, stripe, api_addr, public_url, mail, remarks })
     }
 }
 
 /// Whether `cargo dev env` printed it.
 fn is_ours(url: &Url) -> bool {
     url.username() == DURABLE_USER && url.host_str() == Some("127.0.0.1")
+}
+
+/// Whether `cargo dev env` printed it: only of a shop with a catcher there is an inbox beside it.
+fn is_caught(url: &str, has_inbox: bool) -> bool {
+    has_inbox && url.starts_with("smtp://127.0.0.1:")
 }
 
 /// Whatever the variable's name: a key that moves real money has no place here.
@@ -185,10 +198,28 @@ mod tests {
             ("STRIPE_SECRET_KEY", SIMULATOR_SECRET_KEY),
             ("STRIPE_API_BASE", "http://127.0.0.1:12111"),
             ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
+            ("API_URL", "http://127.0.0.1:8081"),
+            ("PUBLIC_URL", "http://127.0.0.1:8081"),
+            ("OBJECT_STORE_URL", "file:/home/me/kassa/.dev/images"),
+            ("MAIL_URL", "smtp://127.0.0.1:1025"),
+            ("MAIL_INBOX_URL", "http://127.0.0.1:8025"),
         ];
         let settings = read(&ours).expect("fits");
         assert_eq!((settings.database, settings.stripe), (None, None));
+        assert_eq!((settings.public_url, settings.mail), (None, None));
         assert_eq!(settings.remarks.len(), 1);
+    }
+
+    #[test]
+    fn a_mail_server_and_a_url_of_the_callers_are_used() {
+        let ours = [("API_URL", "http://127.0.0.1:8080"), ("MAIL_INBOX_URL", "http://127.0.0.1:8025")];
+        let theirs = [("PUBLIC_URL", "https://shop.example"), ("MAIL_URL", "smtp://mail.example")];
+        let settings = read(&[ours, theirs].concat()).expect("fits");
+        assert_eq!(settings.public_url.as_deref(), Some("https://shop.example"));
+        assert_eq!(settings.mail.as_deref(), Some("smtp://mail.example"));
+        let local = read(&[("PUBLIC_URL", "http://127.0.0.1:8080"), ("MAIL_URL", "smtp://127.0.0.1:25")]);
+        let local = local.expect("fits");
+        assert!(local.public_url.is_some() && local.mail.is_some());
     }
 
     #[test]

@@ -43,10 +43,15 @@ pub(crate) struct Access {
     pub(crate) database: String,
     pub(crate) stripe_api_base: String,
     pub(crate) stripe_secret_key: String,
+    pub(crate) stripe_publishable_key: String,
     pub(crate) stripe_webhook_secret: String,
     /// Of the simulator; Stripe itself has none.
     pub(crate) stripe_control: Option<String>,
     pub(crate) jwt_secret: String,
+    pub(crate) public_url: String,
+    pub(crate) object_store: String,
+    pub(crate) mail: String,
+    pub(crate) mail_from: String,
     /// None when mail goes to the caller's own server.
     pub(crate) mail_inbox: Option<String>,
     pub(crate) admin_password: String,
@@ -54,7 +59,8 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// As environment variables, in the order in which `cargo dev env` prints them.
+    /// As environment variables, in the order in which `cargo dev env` prints them: what is only for people and tests, and what the
+    /// programs run with, so that `kassa` is in the same shop.
     pub(crate) fn variables(&self) -> Vec<(&'static str, &str)> {
         let always = |name, value| (name, Some(value));
         let variables = [
@@ -64,9 +70,14 @@ impl Access {
             always("DATABASE_URL", &self.database),
             always("STRIPE_API_BASE", &self.stripe_api_base),
             always("STRIPE_SECRET_KEY", &self.stripe_secret_key),
+            always("STRIPE_PUBLISHABLE_KEY", &self.stripe_publishable_key),
             always("STRIPE_WEBHOOK_SECRET", &self.stripe_webhook_secret),
             ("STRIPE_CONTROL_URL", self.stripe_control.as_deref()),
             always("JWT_SECRET", &self.jwt_secret),
+            always("PUBLIC_URL", &self.public_url),
+            always("OBJECT_STORE_URL", &self.object_store),
+            always("MAIL_URL", &self.mail),
+            always("MAIL_FROM", &self.mail_from),
             ("MAIL_INBOX_URL", self.mail_inbox.as_deref()),
             always("ADMIN_EMAIL", ADMIN_EMAIL),
             always("ADMIN_PASSWORD", &self.admin_password),

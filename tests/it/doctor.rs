@@ -146,12 +146,17 @@ async fn what_is_wrong_outside_has_its_line_and_its_remedy() {
     assert_eq!(made["data"], json!([]), "asking made nothing");
 
     // Mail: nobody there, one that turns us away, a folder.
-    wrong(&[("MAIL_URL", "smtp://127.0.0.1:9")], "mail server").await;
-    let fault: Fault = serde_json::from_value(json!({ "at": "connect", "code": 554 })).expect("a fault");
+    let told = wrong(&[("MAIL_URL", "smtp://shop:hunter2@127.0.0.1:9")], "mail server").await;
+    assert!(told.starts_with("failed at connect: Connection refused (os error"), "{told}");
+    assert!(told.contains("(mail server 127.0.0.1:9)") && !told.contains("hunter2"), "{told}");
+    let fault: Fault =
+        serde_json::from_value(json!({ "at": "connect", "code": 554, "text": "5.3.2 no" })).expect("a fault");
     shop.mail.add_fault(fault);
-    assert!(wrong(&[], "mail server").await.contains("554"));
-    shop.mail.remove_faults();
     let address = shop.mail.smtp_url();
+    let told = wrong(&[], "mail server").await;
+    let place = address.trim_start_matches("smtp://");
+    assert!(told.starts_with(&format!("turned away at greeting: 554 5.3.2 no (mail server {place})")), "{told}");
+    shop.mail.remove_faults();
     let secure = format!("{address}?tls=required");
     let with_a_login = address.replace("smtp://", "smtp://shop:hunter2@");
     for url in [&secure, &with_a_login] {
@@ -165,6 +170,13 @@ async fn what_is_wrong_outside_has_its_line_and_its_remedy() {
     wrong(&[("OBJECT_STORE_URL", read_only)], "store of images").await;
     wrong(&[("OBJECT_STORE_URL", "file:/tmp/kassa-is-not-there")], "store of images").await;
     assert!(!std::path::Path::new("/tmp/kassa-is-not-there").exists(), "it is not made");
+
+    // One address for both programs: whoever answers there would pass for both.
+    let one = shop.worker.operations.to_string();
+    let all = [shop.settings(), STRONG.to_vec(), vec![("METRICS_ADDR", &one)]].concat();
+    let told = shop.database.kassa_with(&["doctor"], &all, "").await.out;
+    assert!(told.contains(&format!("{one} is METRICS_ADDR of both")) && !told.contains("ready"), "{told}");
+    wrong(&[("API_ADDR", "127.0.0.1:9464"), ("METRICS_ADDR", "0.0.0.0:9464")], "configuration").await;
 
     // The configuration: all of it is told, without a value, and the rest is looked at.
     let settings = [("JWT_SECRET", "hunter2"), ("RESERVATION_MINUTES", "-1"), ("METRICS_ADDR", "hunter2")];
@@ -262,29 +274,4 @@ async fn what_is_wrong_with_the_database_has_its_line_and_its_remedy() {
     shop.restart_worker().await;
     shop.finish().await;
     server.stop().await;
-}
-
-#[tokio::test]
-async fn operators_can_tell_the_programs_apart_in_the_database() {
-    let shop = Shop::start().await;
-    for (program, least) in [("kassa-api", 1), ("kassa-worker", 2)] {
-        let connected = format!(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{program}'"
-        );
-        assert!(shop.count(&connected).await >= least, "{program}");
-    }
-    // `kassa` comes and goes: the database notes its name while it is there.
-    shop.database
-        .run(
-            "CREATE TABLE callers (name text);
-             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS
-               'BEGIN INSERT INTO callers VALUES (current_setting(''application_name'')); RETURN NEW; END';
-             CREATE TRIGGER note AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION note()",
-        )
-        .await;
-    let create = ["admin", "create", "--email", "boss@kassa.example"];
-    let made = shop.database.kassa_with(&create, &[], "plenty of mismatched socks\n").await;
-    assert_eq!(made.code, 0, "{made:?}");
-    assert_eq!(shop.count("SELECT count(*) FROM callers WHERE name = 'kassa'").await, 1);
-    shop.finish().await;
 }

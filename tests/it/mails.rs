@@ -1,6 +1,6 @@
 //! Mails while their server refuses, fails or loses its answers: orders are not affected, and nobody is told what is no longer so.
 
-use dev::mail::{Fault, Moment};
+use dev::mail::{Catcher, CatcherOptions, Fault, Moment};
 use serde_json::{Value, json};
 
 use crate::harness::{Shop, eventually, text};
@@ -26,6 +26,12 @@ async fn paid(shop: &Shop) -> (String, Value) {
     let order = shop.order(&shopper, &product, 1).await;
     let order = shop.pay(&shopper, &order).await;
     (shopper.email, order)
+}
+
+/// Waits until a mail of this kind was not taken.
+async fn tried(shop: &Shop, kind: &str) {
+    let tried = format!("SELECT count(*) FROM emails WHERE kind = '{kind}' AND attempts > 0");
+    eventually("the mail was tried", async || (shop.count(&tried).await == 1).then_some(())).await;
 }
 
 #[tokio::test]
@@ -85,14 +91,87 @@ async fn a_mail_that_is_refused_for_good_is_given_up_at_once_and_the_order_stand
 }
 
 #[tokio::test]
+async fn a_mail_that_was_not_taken_tells_by_whom_at_which_step_and_why() {
+    let server = Catcher::start(CatcherOptions::default()).await.expect("a mail catcher");
+    let place = server.smtp_url().replace("smtp://", "");
+    let url = format!("smtp://shop:hunter2@{place}?tls=opportunistic");
+    let shop = Shop::with(&[("MAIL_URL", &url), ("SMTP_TIMEOUT_SECONDS", "1")]).await;
+    let (admin, product) = (shop.admin().await, shop.product(500, 20).await);
+    let logs_in = at(Moment::Login);
+    let told = async |fault: Fault| {
+        server.remove_faults();
+        // Without such a fault the catcher knows no login.
+        server.add_fault(fault.clone());
+        server.add_fault(logs_in.clone());
+        let shopper = shop.shopper().await;
+        let order = shop.paid_order(&shopper, &product, 1).await;
+        let tried = async || {
+            let listed = admin.get("/admin/emails?limit=1").await.expect(200);
+            let mail = listed["items"][0].clone();
+            (mail["to"] == json!(shopper.email) && mail["last_error"].is_string()).then_some(mail)
+        };
+        let error = text(&eventually("the mail was tried", tried).await["last_error"]).to_owned();
+        assert!(!error.contains(&shopper.email) && !error.contains("hunter2"), "{error}");
+        (error, order, shopper)
+    };
+
+    // Each mail is refused at another step, in words that quote whom it is for.
+    for (moment, code, words, expected) in [
+        (Moment::Connect, 554, "5.3.2 not you", "turned away at greeting: 554 5.3.2 not you"),
+        (Moment::Tls, 454, "4.7.0 no key", "turned away at TLS: 454 4.7.0 no key"),
+        (Moment::Login, 535, "5.7.8 not AHNob3AAaHVudGVyMg==", "turned away at login: 535 5.7.8 not [secret]"),
+        (Moment::Mail, 451, "4.3.0 later", "put off at MAIL FROM: 451 4.3.0 later"),
+        (Moment::Recipient, 450, "4.2.1 busy", "put off at RCPT TO: 450 4.2.1 busy"),
+        (Moment::Data, 421, "4.3.2 going down", "put off at DATA: 421 4.3.2 going down"),
+        (Moment::Message, 452, "4.3.1 full", "put off after DATA: 452 4.3.1 full"),
+        (Moment::Mail, 550, "5.7.1 not that sender", "refused at MAIL FROM: 550 5.7.1 not that sender"),
+        (Moment::Recipient, 550, "5.1.1 nobody", "refused at RCPT TO: 550 5.1.1 nobody"),
+        (Moment::Data, 554, "5.7.1 no", "refused at DATA: 554 5.7.1 no"),
+        (Moment::Message, 554, "5.6.0 spam", "refused after DATA: 554 5.6.0 spam"),
+    ] {
+        let (error, ..) = told(Fault { code: Some(code), text: Some(words.into()), ..at(moment) }).await;
+        assert_eq!(error, format!("{expected} (mail server {place})"));
+    }
+    let (error, ..) = told(Fault { hang: true, ..at(Moment::Message) }).await;
+    assert_eq!(error, format!("took too long after DATA (mail server {place})"));
+    let (error, ..) = told(Fault { cut: true, ..at(Moment::Recipient) }).await;
+    assert_eq!(error, format!("hung up at RCPT TO (mail server {place})"));
+
+    // What an operator sees of one that was given up: the mail, its job, the order's timeline.
+    let quoting =
+        Fault { code: Some(550), text: Some("5.1.1 <anybody@kassa.example>: unknown".into()), ..at(Moment::Recipient) };
+    let (error, order, shopper) = told(quoting).await;
+    assert_eq!(error, format!("refused at RCPT TO: 550 5.1.1 [address] unknown (mail server {place})"));
+    let given_up = format!("SELECT count(*) FROM emails WHERE status = 'failed' AND \"to\" = '{}'", shopper.email);
+    eventually("the mail is given up", async || (shop.count(&given_up).await == 1).then_some(())).await;
+    let number = order["number"].to_string();
+    let shown = shop.database.kassa(&["order", "show", &number]).await.out;
+    assert!(shown.contains("refused at RCPT TO: 550 5.1.1 [address] unknown"), "{shown}");
+    let timeline = admin.get(&format!("/admin/orders/{}/timeline?limit=100", text(&order["id"]))).await.expect(200);
+    assert!(timeline.to_string().contains("at RCPT TO: 550 5.1.1"), "{timeline}");
+    let jobs = admin.get("/admin/jobs?state=dead&limit=1").await.expect(200);
+    let job = format!("/admin/jobs/{}", text(&jobs["items"][0]["id"]));
+    let job = admin.get(&job).await.expect(200);
+    assert_eq!(job["errors"][0]["error"], error);
+
+    // Once the server is well they wait for nothing but somebody's word.
+    server.remove_faults();
+    server.add_fault(logs_in);
+    let again = shop.database.kassa(&["jobs", "retry", "--queue", "email.send"]).await;
+    assert_eq!(again.code, 0, "{again:?}");
+    shop.settle().await;
+    assert!(server.messages().iter().any(|mail| mail.went_to(&shopper.email)));
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
     let shop = Shop::start().await;
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
     let order = shop.order(&shopper, &product, 1).await;
     shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'payment_failed' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "payment_failed").await;
     shop.pay(&shopper, &order).await;
     shop.mail.remove_faults();
     shop.settle().await;
@@ -110,8 +189,7 @@ async fn a_shopper_who_has_paid_late_is_not_told_that_nothing_was_charged() {
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     shopper.cancel(&order).await.expect(202);
     shopper.wait_for(&order, "canceled").await;
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'order_canceled' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "order_canceled").await;
     // A second intent of the same order, that somebody pays late.
     let late = shop.make_intent(&order, 2).await;
     shop.confirm_intent(&late, "pm_card_visa").await.expect(200);
@@ -129,8 +207,7 @@ async fn an_order_whose_money_went_back_meanwhile_is_confirmed_only_once_it_is_p
     let shop = Shop::start().await;
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     let (admin, (email, order)) = (shop.admin().await, paid(&shop).await);
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'order_confirmed' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "order_confirmed").await;
     admin.refund(&order, &json!({})).await.expect(202);
     let seen = admin.wait_for_refunds(&order, &["succeeded"]).await;
     shop.mail.remove_faults();
@@ -182,113 +259,12 @@ async fn a_refund_that_has_not_arrived_is_told_of_to_nobody() {
     // It arrives, and comes back before the mail can be sent.
     shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
     shop.control().post(&refund, &json!({ "status": "succeeded" })).await.expect(200);
-    let tried = "SELECT count(*) FROM emails WHERE kind = 'refunded' AND attempts > 0";
-    eventually("the mail was tried", async || (shop.count(tried).await == 1).then_some(())).await;
+    tried(&shop, "refunded").await;
     shop.control().post(&refund, &json!({ "status": "failed" })).await.expect(200);
     admin.wait_for_refunds(&order, &["failed"]).await;
     shop.mail.remove_faults();
     shop.settle().await;
     assert_eq!(shop.mails(&email, 1).await.len(), 1);
     assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'refunded' AND status = 'withdrawn'").await, 1);
-    shop.finish().await;
-}
-
-const OPERATOR: &str = "ops@kassa.example";
-
-#[tokio::test]
-async fn an_operator_is_told_of_low_stock_once_each_time_it_is_reached() {
-    let settings = [("OPERATOR_EMAIL", "Ops <ops@kassa.example>"), ("LOW_STOCK_THRESHOLD", "3")];
-    let shop = Shop::with(&settings).await;
-    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    let product = shop.product(500, 6).await;
-    let buy = async |quantity| {
-        shop.paid_order(&shopper, &product, quantity).await;
-        shop.settle().await;
-    };
-    buy(2).await;
-    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 0, "4 are enough");
-    buy(1).await;
-    let (subject, body) = shop.mails(OPERATOR, 1).await.remove(0);
-    assert_eq!(subject, format!("Kassa: 3 left of {}", text(&product["name"])));
-    assert!(body.contains("there are 3 left in stock; 3 can still be bought."), "{body}");
-    buy(1).await;
-    assert_eq!(shop.mails(OPERATOR, 1).await.len(), 1, "few are few");
-    // More come in, and are sold.
-    let path = format!("/products/{}", text(&product["id"]));
-    let now = admin.get(&path).await;
-    let etag = now.header("etag").to_owned();
-    let mut more = now.expect(200);
-    more["stock"] = json!(5);
-    admin.call(reqwest::Method::PUT, &path, Some(&more), &[("if-match", &etag)]).await.expect(200);
-    buy(4).await;
-    assert_eq!(shop.mails(OPERATOR, 2).await[1].0, format!("Kassa: 1 left of {}", text(&product["name"])));
-    shop.finish().await;
-}
-
-/// A shop whose job after a payment waits for [`now`].
-async fn patient() -> Shop {
-    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "3")]).await;
-    shop.database.run("CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_at := now() + interval '1 hour'; RETURN NEW; END $$;
-                       CREATE TRIGGER later BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.job_type = 'inventory.decrement') EXECUTE FUNCTION later()").await;
-    shop
-}
-
-async fn now(shop: &Shop) {
-    shop.database.run("DROP TRIGGER IF EXISTS later ON jobs; UPDATE jobs SET run_at = now() WHERE job_type = 'inventory.decrement'; NOTIFY jobs").await;
-    shop.settle().await;
-}
-
-const TOLD_OF_FEW: &str = "SELECT count(*) FROM emails WHERE kind = 'low_stock'";
-
-#[tokio::test]
-async fn few_are_told_of_where_a_refund_was_faster_than_the_sale() {
-    let shop = patient().await;
-    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    let product = shop.product(500, 6).await;
-    let order = shop.paid_order(&shopper, &product, 5).await;
-    let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": 1 }]);
-    admin.refund(&order, &json!({ "amount": 500, "restock": restock })).await.expect(202);
-    admin.wait_for_refunds(&order, &["succeeded"]).await;
-    now(&shop).await;
-    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
-    shop.paid_order(&shopper, &product, 2).await;
-    shop.settle().await;
-    assert_eq!(shop.stock(&product).await, (0, 0));
-    assert_eq!(shop.count(TOLD_OF_FEW).await, 1, "few are few");
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn few_are_told_of_where_all_was_given_back_before_the_sale() {
-    let shop = patient().await;
-    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    let product = shop.product(500, 6).await;
-    let order = shop.paid_order(&shopper, &product, 4).await;
-    admin.refund(&order, &json!({})).await.expect(202);
-    shopper.wait_for(&order, "refunded").await;
-    now(&shop).await;
-    assert_eq!(shop.mails(OPERATOR, 1).await[0].0, format!("Kassa: 2 left of {}", text(&product["name"])));
-    assert_eq!(shop.count(TOLD_OF_FEW).await, 1);
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn of_many_sales_at_once_one_reaches_low_stock() {
-    let shop = Shop::with(&[("OPERATOR_EMAIL", OPERATOR), ("LOW_STOCK_THRESHOLD", "5")]).await;
-    let product = shop.product(500, 12).await;
-    let crowd = shop.crowd(10).await;
-    futures::future::join_all(crowd.iter().map(|shopper| shop.paid_order(shopper, &product, 1))).await;
-    shop.settle().await;
-    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 1);
-    assert_eq!(shop.stock(&product).await, (2, 2));
-    shop.finish().await;
-}
-
-#[tokio::test]
-async fn where_no_operator_is_named_nobody_is_told_of_low_stock() {
-    let shop = Shop::start().await;
-    paid(&shop).await;
-    shop.settle().await;
-    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE kind = 'low_stock'").await, 0);
     shop.finish().await;
 }

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::harness::Shop;
+use crate::harness::{Shop, repository};
 
 const COMMITTED: &str = include_str!("../../docs/openapi.json");
 
@@ -50,7 +50,7 @@ const EVERYWHERE: [&str; 1] = ["method_not_allowed"];
 #[test]
 fn each_code_of_a_problem_is_in_the_document() {
     let mut codes = BTreeSet::new();
-    gather(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../api/src")), &mut codes);
+    gather(&repository("api/src"), &mut codes);
     assert!(codes.len() > 30, "{codes:?}");
     for code in codes {
         let place =

@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,7 +13,7 @@ use rcgen::{CertificateParams, KeyPair};
 use reqwest::{Method, tls::Version};
 use serde_json::json;
 
-use crate::harness::{Client, Shop, eventually, text};
+use crate::harness::{Client, Shop, eventually, repository, text};
 
 /// A running nginx; it ends when dropped.
 struct Nginx {
@@ -37,7 +37,7 @@ impl Nginx {
         fs::write(folder.join("cert.pem"), &certificate).expect("there is room");
         fs::write(folder.join("key.pem"), key.serialize_pem()).expect("there is room");
 
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/nginx/kassa.conf");
+        let shipped = repository("deploy/nginx/kassa.conf");
         let mut config = fs::read_to_string(shipped).expect("it is there");
         for (of_ours, of_the_test) in [
             ("server 127.0.0.1:8080;", format!("server {api};")),

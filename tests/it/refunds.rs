@@ -277,10 +277,7 @@ async fn a_refund_that_failed_is_counted_until_it_is_asked_for_again_or_dismisse
     };
     let waits = "kassa_refunds_unsettled{status=\"failed\"}";
     told(waits, 0).await;
-    let refusal =
-        json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
-    let refused = json!({ "kind": "status", "status": 400, "body": { "error": refusal } });
-    let fault = shop.inject(&json!({ "method": "POST", "path": "/v1/refunds", "answer": refused })).await;
+    let fault = shop.refuse_refunds().await;
     admin.refund(&order, &json!({ "amount": 100 })).await.expect(202);
     admin.wait_for_refunds(&order, &["failed"]).await;
     told("kassa_refunds_total{origin=\"operator\",status=\"failed\"}", 1).await;

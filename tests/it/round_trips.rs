@@ -1,15 +1,12 @@
 //! What an order costs at the database: round trips, commits and waits for locks of each step, held to the table of
 //! docs/performance/README.md. One more is a decision, not an accident: whoever adds one changes the table.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use dev::postgres::Logged;
 use serde_json::json;
 
-use crate::harness::{Shop, Speaker, text};
+use crate::harness::{Shop, Speaker, repository, text};
 
 /// The steps of an order, in their order.
 const STEPS: [&str; 8] = [
@@ -137,7 +134,7 @@ async fn no_step_of_an_order_asks_the_database_more_often_than_the_table_says() 
     let waits = heard.since(began).matches("still waiting for").count();
     assert_eq!(waits, 0, "one order alone waits for no lock");
 
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance/README.md");
+    let page = repository("docs/performance/README.md");
     let page = std::fs::read_to_string(page).expect("the page is there");
     let table: Vec<&str> =
         page.lines().skip_while(|line| *line != "| step | round trips | commits |").skip(2).collect();

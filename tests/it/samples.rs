@@ -1,17 +1,12 @@
 //! The samples of docs/webhooks and the script that sends them: what a newcomer tries first is taken by a running shop, and has
 //! the shape that events have.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-    process::Output,
-};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Output};
 
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::harness::{Client, Shop, WEBHOOK_SECRET, eventually, payment, text};
+use crate::harness::{Client, Shop, WEBHOOK_SECRET, eventually, payment, repository, text};
 
 /// The types that there are samples of.
 const USED: [&str; 9] = [
@@ -27,7 +22,7 @@ const USED: [&str; 9] = [
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/webhooks")
+    repository("docs/webhooks")
 }
 
 /// Runs the script against the shop.

@@ -104,11 +104,20 @@ async fn a_database_that_can_never_be_used_ends_a_program() {
 #[tokio::test]
 async fn an_address_that_is_taken_ends_a_program() {
     let database = Database::migrated().await;
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let taken = taken.local_addr().expect("it is bound").to_string();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = listener.local_addr().expect("it is bound").to_string();
     for program in PROGRAMS {
         let settings = [&SETTINGS[..], &[("METRICS_ADDR", &taken)]].concat();
         let ended = database.program(program, &[], &settings, "").await;
-        assert!(ended.code == 1 && ended.err.contains("METRICS_ADDR") && ended.err.contains(&taken), "{ended:?}");
+        assert_eq!(ended.code, 1, "{ended:?}");
+        let told = format!("METRICS_ADDR (each program on a machine needs its own): can't listen on {taken}: Address");
+        assert!(ended.err.contains(&told), "{ended:?}");
     }
+    let settings = [&SETTINGS[..], &[("API_ADDR", &taken)]].concat();
+    let ended = database.program("kassa-api", &[], &settings, "").await;
+    assert!(ended.code == 1 && ended.err.contains(&format!("API_ADDR: can't listen on {taken}")), "{ended:?}");
+    // Two addresses of its own that are one can't be meant.
+    let settings = [&SETTINGS[..], &[("API_ADDR", &*taken), ("METRICS_ADDR", &taken)]].concat();
+    let ended = database.program("kassa-api", &[], &settings, "").await;
+    assert!(ended.code == 2 && ended.err.contains("METRICS_ADDR is where API_ADDR is"), "{ended:?}");
 }

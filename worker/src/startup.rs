@@ -87,9 +87,9 @@ pub async fn run(config: config::Worker) -> anyhow::Result<()> {
     let shared = ops::Shared { pool: pool.clone(), currency: config.currency, metrics, listening: runtime.listening() };
     let shared = Arc::new(shared);
     tokio::spawn(ops::watch(shared.clone()));
-    ops::serve(config.metrics_addr, shared)
-        .await
-        .with_context(|| format!("METRICS_ADDR: can't listen on {}", config.metrics_addr))?;
+    ops::serve(config.metrics_addr, shared).await.with_context(|| {
+        format!("METRICS_ADDR (each program on a machine needs its own): can't listen on {}", config.metrics_addr)
+    })?;
     tracing::info!(metrics_addr = %config.metrics_addr, "listening");
 
     tokio::select! {

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Bench;
 use crate::{
-    bare::Running,
+    bare,
     duel::Duel,
     limit::Limit,
     report::{Goal, Row},
@@ -45,11 +45,11 @@ async fn against_bare(
 ) -> Result<Row> {
     let Bench { ground, store, scale } = bench;
     let returned = answer(ground, store, path).await?;
-    let (bare, addr) = Running::bare(&ground.work, &returned).await?;
+    let (server, addr) = bare::start(&ground.work, &returned).await?;
     let ours = async |pace, limit| subject.measure(ground, store, pace, limit).await;
     let theirs = async |pace, limit| read(addr, connections, vec![get(path)], pace, limit);
     let row = duel.fight(scale, ours, theirs).await?;
-    bare.stop().await?;
+    server.stop().await?;
     Ok(row)
 }
 

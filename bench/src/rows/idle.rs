@@ -1,6 +1,6 @@
-//! What is told of a shop with little to do: how soon it is ready, how soon an order can be paid, and the memory that it takes.
+//! What is told of a shop with little to do: how soon it is ready, and how soon an order can be paid.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use tokio::task::block_in_place;
@@ -8,27 +8,21 @@ use tokio::task::block_in_place;
 use super::Bench;
 use crate::{
     figures::{Figures, Spread, percentile},
-    generator::{Load, Pace, Requests},
+    generator::Pace,
     ground::Ground,
     http::{Connection, request},
     pgbench::{Length, Script},
     report::{Goal, Row},
-    store::Store,
-    subjects::{AT_ONCE, HOT, event, get, prepare_checkout},
+    subjects::{HOT, prepare_checkout},
 };
 
 /// Seconds from its start until a program is ready, at most.
 const READY: f64 = 0.2;
-/// MB of both programs together, with nothing to do and with all that they can.
-const IDLE: f64 = 40.0;
-const LOADED: f64 = 100.0;
 /// Starts that are measured of each program.
 const STARTS: usize = 5;
 /// A commit of one row, as an order has four of them on its way to the client secret.
 const COMMIT: &str = "UPDATE schedules SET next_at = next_at WHERE queue = 'maintenance.prune';\n";
 const COMMITS: f64 = 4.0;
-/// How often memory is looked at under load.
-const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn ready(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let Bench { ground, store, .. } = bench;
@@ -101,58 +95,4 @@ fn stripe_time(ground: &Ground, samples: usize) -> Result<f64> {
         took.push(began.elapsed());
     }
     Ok(percentile(&took[1..], 50.0))
-}
-
-pub(super) async fn memory(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
-    let Bench { ground, store, scale } = bench;
-    store.close().await;
-    let addr = store.api(ground).await?;
-    store.with_worker(ground).await?;
-    if name == "memory_idle" {
-        // Somebody was there once: what is made at the first request is there.
-        let status = Connection::open(addr)?.ask(&get("/products"))?.status;
-        ensure!(status == 200, "GET /products is answered with {status}");
-        let mut row = Row::within(name, "memory of API and worker, idle", &[used(store)?], "MB", IDLE);
-        row.notes.push("resident, as the system counts it; the queue for which it waits is empty".to_owned());
-        return Ok(row);
-    }
-    prepare_checkout(store, HOT).await?;
-    let buys = Requests::Once(
-        (0..store.scale.accounts).map(|shopper| store.request_of(shopper, "POST", "/checkout", &[], "")).collect(),
-    );
-    let (looks, any) = ((0..store.scale.products), |number| get(&format!("/products/product-{number}")));
-    let looks = Requests::Cycle(looks.map(any).chain([get("/products")]).collect());
-    let events =
-        Requests::Once((0..store.scale.accounts).map(|number| event(&format!("evt_memory_{number}"))).collect());
-    let load = |requests, expected| Load { addr, connections: AT_ONCE, requests, expected, comes_again: false };
-    let loads = [load(&buys, &[202][..]), load(&looks, &[200]), load(&events, &[200])];
-    let window = scale.latency_window;
-    let most = block_in_place(|| {
-        std::thread::scope(|scope| {
-            let running: Vec<_> = loads.iter().map(|load| scope.spawn(|| load.run(Pace::Full, window))).collect();
-            let mut most = Vec::new();
-            while running.iter().any(|load| !load.is_finished()) {
-                most.push(used(store)?);
-                std::thread::sleep(LOOK);
-            }
-            for load in running {
-                load.join().map_err(|_| anyhow::anyhow!("a load panicked"))??;
-            }
-            anyhow::Ok(most.into_iter().fold(0.0, f64::max))
-        })
-    })?;
-    store.close().await;
-    store.clean().await?;
-    let mut row = Row::within(name, "memory of API and worker, at full load", &[most], "MB", LOADED);
-    row.notes.push(
-        "resident, the most of all looks, while checkouts, reads and events come as fast as they are answered"
-            .to_owned(),
-    );
-    Ok(row)
-}
-
-fn used(store: &Store) -> Result<f64> {
-    let of = |member: &Option<crate::member::Member>| member.as_ref().and_then(crate::member::Member::memory);
-    let (api, worker) = (of(&store.api), of(&store.worker));
-    Ok(api.context("the system tells no memory")? + worker.context("the system tells no memory")?)
 }

@@ -2,9 +2,11 @@
 
 mod catalogue;
 mod checkout;
+mod flood;
 pub(crate) mod growth;
 mod idle;
 mod jobs;
+mod memory;
 mod peers;
 mod sale;
 mod webhooks;
@@ -67,8 +69,9 @@ pub(crate) async fn measure(name: &str, bench: &mut Bench<'_>) -> Result<Row> {
         "job_start" => jobs::start(bench, name).await,
         "client_secret" => idle::secret(bench, name).await,
         "flash_sale" => sale::flash(bench, name).await,
-        "login_flood" => sale::login_flood(bench, name).await,
-        "memory_idle" | "memory_load" => idle::memory(bench, name).await,
+        "login_flood" => flood::logins(bench, name).await,
+        "memory_idle" => memory::idle(bench, name).await,
+        "memory_load" => memory::loaded(bench, name).await,
         "start" => idle::ready(bench, name).await,
         _ => anyhow::bail!("there is no row {name}"),
     }

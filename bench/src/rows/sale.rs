@@ -12,10 +12,8 @@ use tokio::task::block_in_place;
 
 use super::Bench;
 use crate::{
-    duel::WARM_UP,
-    figures::{Figures, Run, Spread, count, percentile},
+    figures::{Spread, count, percentile},
     generator::{Load, Pace, Requests},
-    http::{Connection, request},
     limit::Limit,
     report::{Goal, Row},
     store::Store,
@@ -23,10 +21,10 @@ use crate::{
 };
 
 /// Those who only look, in a second.
-const LOOKS: f64 = 100.0;
+pub(super) const LOOKS: f64 = 100.0;
 /// They look for so long before the sale, and no longer than the second of these in it.
 const BEFORE: Duration = Duration::from_secs(2);
-const AT_MOST: Duration = Duration::from_secs(60);
+pub(super) const AT_MOST: Duration = Duration::from_secs(60);
 
 pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let Bench { ground, store, scale } = bench;
@@ -74,8 +72,8 @@ pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         against: "exactly all of it".to_owned(),
         goal: Some(if sold <= units { Goal::AtLeast(1.0) } else { Goal::AtMost(1.0) }),
         ratio: Some(Spread::once(sold_right)),
-        ours: Some(figures(&sale)),
-        theirs: Some(figures(&hot_row)),
+        ours: Some(sale.figures()),
+        theirs: Some(hot_row.figures()),
         notes: vec![
             format!("{sold} sold, {reserved} reserved, {} told that it is sold out", shoppers.saturating_sub(sold)),
             format!(
@@ -103,72 +101,4 @@ async fn set_stock(store: &Store, units: usize) -> Result<()> {
     let set = format!("UPDATE products SET reserved = 0, stock = {units} WHERE id = bench.product_id(0)");
     store.pool.execute(set.as_str()).await.context("setting the stock")?;
     Ok(())
-}
-
-fn figures(run: &Run) -> Figures {
-    Figures {
-        rate: run.rate(),
-        p50_ms: percentile(&run.latencies, 50.0),
-        p99_ms: percentile(&run.latencies, 99.0),
-        errors: run.errors,
-        generator: run.generator,
-        ..Figures::default()
-    }
-}
-
-/// What logs in, again and again, while others look at the catalogue.
-const FLOOD: usize = 8;
-/// Of those who flood.
-const PASSWORD: &str = "correct horse battery staple";
-
-pub(super) async fn login_flood(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
-    let Bench { ground, store, scale } = bench;
-    store.without_worker().await;
-    let addr = store.api(ground).await?;
-    let email = format!("flood-{}@kassa.example", std::process::id());
-    let account = format!(r#"{{"email": "{email}", "password": "{PASSWORD}"}}"#);
-    let registered = Connection::open(addr)?.ask(&request("POST", "/auth/register", &[], &account))?.status;
-    ensure!(registered == 201, "an account could not be made: {registered}");
-    let logins = Requests::Cycle(vec![request("POST", "/auth/login", &[], &account)]);
-    // Beyond what is hashed at once they are told to come later.
-    let flood = Load { addr, connections: FLOOD, requests: &logins, expected: &[200, 503], comes_again: false };
-    let looks = Requests::Cycle(vec![get("/products")]);
-    let looking = Load { addr, connections: AT_ONCE, requests: &looks, expected: &[200], comes_again: false };
-    let (mut ratios, mut quiet_runs, mut flooded_runs) = (vec![], Run::default(), Run::default());
-    let mut flooded_with = Run::default();
-    block_in_place(|| looking.run(Pace::Full, WARM_UP))?;
-    for _ in 0..scale.rounds {
-        let (quiet, flooded, logins) = block_in_place(|| {
-            let quiet = looking.run(Pace::Rate(LOOKS), scale.latency_window)?;
-            let over = AtomicBool::new(false);
-            let (logins, flooded) = thread::scope(|scope| {
-                let logins = scope.spawn(|| flood.run_until(Pace::Full, AT_MOST, &over));
-                let flooded = looking.run(Pace::Rate(LOOKS), scale.latency_window);
-                over.store(true, Ordering::Relaxed);
-                (logins.join(), flooded)
-            });
-            anyhow::Ok((quiet, flooded?, logins.map_err(|_| anyhow!("those who log in panicked"))??))
-        })?;
-        ratios.push(percentile(&flooded.latencies, 99.0) / percentile(&quiet.latencies, 99.0));
-        quiet_runs.errors += quiet.errors;
-        quiet_runs.latencies.extend(quiet.latencies);
-        flooded_runs.errors += flooded.errors;
-        flooded_runs.latencies.extend(flooded.latencies);
-        flooded_with = logins;
-    }
-    let of = |run: &Run| Figures { offered: LOOKS, rate: 0.0, ..figures(run) };
-    Ok(Row {
-        name: name.to_owned(),
-        title: format!("GET /products while {FLOOD} log in without end: p99"),
-        against: "the same without them".to_owned(),
-        goal: Some(Goal::AtMost(2.0)),
-        ratio: Spread::of(&ratios),
-        ours: Some(of(&flooded_runs)),
-        theirs: Some(of(&quiet_runs)),
-        notes: vec![format!(
-            "in the last round {:.0} logins were answered in a second meanwhile, told to come later among them",
-            flooded_with.rate()
-        )],
-        ..Row::default()
-    })
 }

@@ -7,7 +7,7 @@ use sqlx::Executor as _;
 use tokio::time::{Instant, sleep};
 
 use super::AT_ONCE;
-use crate::{bare::Running, figures::Run, ground::Ground, nothing::QUEUE, store::Store};
+use crate::{figures::Run, ground::Ground, helper::Running, nothing::QUEUE, store::Store};
 
 /// Between two looks whether all are done.
 const LOOK: Duration = Duration::from_millis(50);

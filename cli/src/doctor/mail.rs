@@ -28,8 +28,9 @@ pub(super) async fn check(inspection: &Inspection, to: Option<&str>) -> Vec<Find
         let remedy = "see that MAIL_URL has the host, port, user and password, and that this machine may reach it";
         return vec![Finding::wrong(SERVER, error.to_string(), remedy)];
     }
-    let mut findings =
-        vec![Finding::well(SERVER, "takes connections, with TLS and login where MAIL_URL asks for them")];
+    let server = mailer.server().unwrap_or_default();
+    let finding = format!("{server} takes connections, with TLS and login where MAIL_URL asks for them");
+    let mut findings = vec![Finding::well(SERVER, finding)];
     if let Some(to) = to {
         let words = "This is a test mail of your shop: kassa doctor sent it.\n";
         findings.push(match mailer.send_words(to, "A test mail of your shop", words).await {

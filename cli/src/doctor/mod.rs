@@ -26,10 +26,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     mail: Option<String>,
     /// Where the API's metrics and health are [default: METRICS_ADDR, or 127.0.0.1:9464]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", env = "API_METRICS_URL", hide_env_values = true)]
     api: Option<String>,
     /// Where the worker's are [default: METRICS_ADDR, or 127.0.0.1:9465]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", env = "WORKER_METRICS_URL", hide_env_values = true)]
     worker: Option<String>,
     /// Prints the findings for machines
     #[arg(long)]

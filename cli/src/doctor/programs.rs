@@ -12,6 +12,8 @@ use tokio::{
 
 use super::finding::Finding;
 
+const BOTH: &str = "API and worker";
+
 /// Longest wait for one of them: they answer within two seconds, ready or not.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// More than any answer about health has, in bytes.
@@ -19,12 +21,26 @@ const LONGEST_ANSWER: u64 = 64 * 1024;
 
 /// Asks both whether they are ready; at the addresses given, or where they are by their configuration.
 pub(super) async fn check(inspection: &Inspection, api: Option<&str>, worker: Option<&str>) -> Vec<Finding> {
+    let [api, worker] = [api, worker].map(|given| given.map(authority).filter(|given| !given.is_empty()));
     let [at_api, at_worker] = match inspection.metrics_addrs {
         Some(addresses) => addresses.map(|address| Some(reachable(address).to_string())),
         None => [None, None],
     };
+    // With METRICS_ADDR set both are there, and whoever answers would pass for both.
+    if let (Some(address), Some(other)) = (api.or(at_api.as_deref()), worker.or(at_worker.as_deref()))
+        && address == other
+    {
+        let finding = format!("{address} is METRICS_ADDR of both, and on one machine only one can have it");
+        let remedy = "leave METRICS_ADDR unset, or give each its own; --api and --worker tell where they are";
+        return vec![Finding::warning(BOTH, finding, remedy)];
+    }
     let asked = tokio::join!(of("API", api, at_api), of("worker", worker, at_worker));
     vec![asked.0, asked.1]
+}
+
+/// A URL will do, too: `cargo dev env` gives one.
+fn authority(given: &str) -> &str {
+    given.trim().trim_start_matches("http://").trim_end_matches('/')
 }
 
 /// Who listens everywhere is asked on this machine.

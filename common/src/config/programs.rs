@@ -198,6 +198,11 @@ impl Api {
         let images = Images::read(&mut r);
         let uploads = Uploads::read(&mut r);
         let metrics_addr = r.metrics_addr(API_METRICS_ADDR);
+        if let (Some(http), Some(metrics_addr)) = (&http, metrics_addr)
+            && meet(http.addr, metrics_addr)
+        {
+            r.problem("METRICS_ADDR", "is where API_ADDR is: metrics and health need an address of their own");
+        }
         let jwt_secrets = r.required("JWT_SECRET", secrets(strong));
         let access_token_lifetime = r.required("ACCESS_TOKEN_MINUTES", duration(MINUTE));
         let refresh_token_lifetime = r.required("REFRESH_TOKEN_DAYS", duration(DAY));
@@ -322,6 +327,12 @@ fn retention(r: &mut Reader<'_>) -> Option<Retention> {
     Some(Retention { jobs: jobs?, events: events? })
 }
 
+/// Whether one process can't listen on both. Port 0 is any that is free.
+fn meet(one: SocketAddr, other: SocketAddr) -> bool {
+    let anywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || anywhere)
+}
+
 impl Reader<'_> {
     /// Where metrics and health are; each program has a default of its own.
     pub(super) fn metrics_addr(&mut self, default: &str) -> Option<SocketAddr> {
@@ -341,6 +352,31 @@ pub(super) fn stripe(r: &mut Reader<'_>) -> Option<Stripe> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_api_and_its_metrics_are_apart() {
+        let told = |api, metrics| {
+            let read = Api::read(&Environment::from([("API_ADDR", api), ("METRICS_ADDR", metrics)]));
+            let Problems(problems) = read.expect_err("much is missing");
+            problems.iter().any(|problem| problem.starts_with("METRICS_ADDR is where API_ADDR is"))
+        };
+        for (api, metrics) in [
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::1]:80", "[::]:80"),
+            ("", "127.0.0.1:8080"),
+        ] {
+            assert!(told(api, metrics), "{api} {metrics}");
+        }
+        for (api, metrics) in [
+            ("127.0.0.1:80", "127.0.0.1:81"),
+            ("127.0.0.1:80", "127.0.0.2:80"),
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            ("", ""),
+        ] {
+            assert!(!told(api, metrics), "{api} {metrics}");
+        }
+    }
 
     #[test]
     fn everything_wrong_is_told_at_once_and_without_the_values() {

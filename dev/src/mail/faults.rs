@@ -16,6 +16,10 @@ use tokio_util::sync::CancellationToken;
 pub enum Moment {
     /// Before the greeting.
     Connect,
+    /// At `STARTTLS`, which is offered only while there is such a fault, and never comes to TLS.
+    Tls,
+    /// At `AUTH`, which is offered only while there is such a fault; whoever passes it is logged in.
+    Login,
     /// At `MAIL FROM`.
     Mail,
     /// At `RCPT TO`.
@@ -32,7 +36,7 @@ pub enum Moment {
 pub struct Fault {
     /// Where it strikes.
     pub at: Moment,
-    /// Only mails to this address; not known yet at `connect` and `mail`.
+    /// Only mails to this address; not known before `recipient`.
     #[serde(default)]
     pub to: Option<String>,
     /// Lets so many pass first.
@@ -73,8 +77,8 @@ impl Fault {
             Some("text is one line")
         } else if self.keep && self.at != Moment::Message {
             Some("keep makes sense at message only")
-        } else if self.to.is_some() && matches!(self.at, Moment::Connect | Moment::Mail) {
-            Some("the recipient is not known yet at connect and mail")
+        } else if self.to.is_some() && matches!(self.at, Moment::Connect | Moment::Tls | Moment::Login | Moment::Mail) {
+            Some("the recipient is not known before recipient")
         } else {
             None
         }
@@ -139,6 +143,11 @@ impl Faults {
             fault.removed.cancel();
         }
         removed.len()
+    }
+
+    /// Whether there is one for this moment, whomever it strikes.
+    pub(super) fn has(&self, at: Moment) -> bool {
+        self.inner().1.values().any(|fault| fault.fault.at == at)
     }
 
     /// The first fault that strikes here.

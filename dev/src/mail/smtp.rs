@@ -96,7 +96,8 @@ impl Session {
                 "VRFY" => "252 Send it and see\r\n".into(),
                 "HELP" => "214 EHLO HELO MAIL RCPT DATA RSET NOOP QUIT\r\n".into(),
                 "QUIT" => return self.say("221 Bye\r\n").await,
-                "AUTH" | "STARTTLS" => "502 The mail catcher has neither authentication nor TLS\r\n".into(),
+                "STARTTLS" => self.without(Moment::Tls, "454 It has none\r\n").await?,
+                "AUTH" => self.without(Moment::Login, "235 Welcome\r\n").await?,
                 _ => "500 Unknown command\r\n".into(),
             };
             self.say(&answer).await?;
@@ -120,10 +121,22 @@ impl Session {
         self.reset();
         self.greeted = true;
         if extended {
-            format!("250-kassa.localhost\r\n250-PIPELINING\r\n250-SIZE {LARGEST}\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n")
+            let offered = |at, line| if self.app.faults.has(at) { line } else { "" };
+            let (tls, login) = (offered(Moment::Tls, "250-STARTTLS\r\n"), offered(Moment::Login, "250-AUTH PLAIN\r\n"));
+            format!(
+                "250-kassa.localhost\r\n{tls}{login}250-PIPELINING\r\n250-SIZE {LARGEST}\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
+            )
         } else {
             "250 kassa.localhost\r\n".into()
         }
+    }
+
+    /// What the catcher has for the sake of its faults alone.
+    async fn without(&mut self, at: Moment, passed: &str) -> Result<String, End> {
+        if !self.app.faults.has(at) {
+            return Ok("502 The mail catcher has neither authentication nor TLS\r\n".into());
+        }
+        Ok(self.strike(at, &[]).await?.unwrap_or_else(|| passed.to_owned()))
     }
 
     async fn mail(&mut self, rest: &str) -> Result<String, End> {

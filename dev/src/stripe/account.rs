@@ -42,8 +42,10 @@ pub(crate) fn retrieve(desk: &Desk<'_>) -> Value {
 pub(crate) fn list_endpoints(desk: &Desk<'_>, form: &Form) -> Result<Value, ApiError> {
     let (after, before) = (form.text("starting_after")?, form.text("ending_before")?);
     Page::read(form)?;
-    if let Some(unknown) = after.as_ref().or(before.as_ref()).filter(|id| *id != ENDPOINT) {
-        return Err(ApiError::missing("webhook endpoint", unknown, "starting_after"));
+    for (cursor, param) in [(&after, "starting_after"), (&before, "ending_before")] {
+        if let Some(unknown) = cursor.as_ref().filter(|id| *id != ENDPOINT) {
+            return Err(ApiError::missing("webhook endpoint", unknown, param));
+        }
     }
     let is_first_page = after.is_none() && before.is_none();
     let data: Vec<Value> = show(desk, desk.plan).into_iter().filter(|_| is_first_page).collect();

@@ -20,6 +20,12 @@ async fn the_endpoint_is_the_target_of_webhooks_and_takes_what_it_is_set_to() {
     let id = endpoint["id"].as_str().unwrap();
     assert_eq!(stripe.get(&format!("/v1/webhook_endpoints/{id}")).await.body["object"], "webhook_endpoint");
     assert_eq!(stripe.get("/v1/webhook_endpoints/we_other").await.error("code"), "resource_missing");
+    for param in ["starting_after", "ending_before"] {
+        for list in ["webhook_endpoints", "payment_intents", "refunds", "disputes", "events"] {
+            let refused = stripe.get(&format!("/v1/{list}?{param}=xx_other")).await;
+            assert_eq!((refused.error("code"), refused.error("param")), ("resource_missing", param), "{list}");
+        }
+    }
     assert_eq!(stripe.get("/v1/webhook_endpoints?customer=cus_1").await.error("code"), "parameter_unknown");
 
     let only = json!({ "enabled_events": ["payment_intent.succeeded"] });

@@ -1,5 +1,6 @@
 //! A product's ledger, and corrections of its stock.
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -99,6 +100,11 @@ async fn the_ledger_tells_all_that_came_and_went_as_of_any_time() {
         assert_eq!(then["items"].as_array(), Some(&rows[place..].to_vec()));
         let zoned = at.replace('Z', "%2B00:00");
         assert_eq!(admin.get(&format!("{}?as_of={zoned}", ledger(&product))).await.expect(200)["stock"], stocks[place]);
+        let before = at.parse::<DateTime<Utc>>().expect("a time") - TimeDelta::microseconds(1);
+        let before = before.to_rfc3339_opts(SecondsFormat::Micros, true);
+        let then = admin.get(&format!("{}?as_of={before}", ledger(&product))).await.expect(200);
+        assert_eq!(then["stock"], stocks.get(place + 1).copied().unwrap_or(0), "just before {}", row["kind"]);
+        assert_eq!(then["items"].as_array(), Some(&rows[place + 1..].to_vec()));
     }
     let before = admin.get(&format!("{}?as_of=2000-01-01T00:00:00Z", ledger(&product))).await.expect(200);
     assert_eq!((&before["stock"], &before["items"]), (&json!(0), &json!([])));

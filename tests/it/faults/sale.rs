@@ -18,14 +18,30 @@ async fn outcome(shopper: &Client) -> Reply {
     .await
 }
 
+/// What a checkout takes when nobody else wants anything.
+async fn alone(shop: &Shop) -> Duration {
+    const SHOPPERS: u32 = 10;
+    let product = shop.product(500, i64::from(SHOPPERS)).await;
+    let shoppers = shop.crowd(SHOPPERS as usize).await;
+    for shopper in &shoppers {
+        shopper.put_in_cart(&product, 1).await.expect(201);
+    }
+    let began = Instant::now();
+    for shopper in &shoppers {
+        outcome(shopper).await;
+    }
+    began.elapsed() / SHOPPERS
+}
+
 #[tokio::test]
-async fn a_hundred_units_for_three_hundred_shoppers_are_sold_a_hundred_times_within_seconds() {
+async fn a_hundred_units_for_three_hundred_shoppers_are_sold_a_hundred_times_sooner_than_one_after_the_other() {
     let shop = Shop::start().await;
     let product = shop.product(500, 100).await;
     let crowd = shop.crowd(300).await;
     for carts in crowd.chunks(50) {
         join_all(carts.iter().map(async |shopper| shopper.put_in_cart(&product, 1).await.expect(201))).await;
     }
+    let before = alone(&shop).await;
     let began = Instant::now();
     let replies = join_all(crowd.iter().map(async |shopper| (shopper, outcome(shopper).await))).await;
     let took = began.elapsed();
@@ -35,7 +51,9 @@ async fn a_hundred_units_for_three_hundred_shoppers_are_sold_a_hundred_times_wit
         assert_eq!(reply.body["lines"][0]["available"], 0);
         reply.problem(409, "insufficient_stock");
     }
-    assert!(took < Duration::from_secs(60), "it took {took:?}"); // a debug build on two cores, which others may want, too
+    // The machine may be slow, or busy with something else for a while: with one as with many.
+    let one = before.max(alone(&shop).await);
+    assert!(took < one * 300, "{took:?}, where one alone takes {one:?}");
     join_all(sold.iter().map(async |(shopper, reply)| {
         let order = shopper.wait_for(&reply.body, "awaiting_payment").await;
         shop.pay(shopper, &order).await

@@ -27,6 +27,36 @@ impl Shop {
         self.mail.add_fault(serde_json::from_value::<Fault>(refusal).expect("a fault"));
     }
 
+    /// What is paid from now on stays in the stock, until [`sell`](Self::sell): the job that books the sale waits.
+    pub(crate) async fn hold_back_sales(&self) {
+        self.database
+            .run(
+                "CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS
+                   $$ BEGIN NEW.run_at := now() + interval '1 hour'; RETURN NEW; END $$;
+                 CREATE TRIGGER later BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.job_type = 'inventory.decrement')
+                   EXECUTE FUNCTION later()",
+            )
+            .await;
+    }
+
+    /// Books the sales that were held back, and holds back none any more.
+    pub(crate) async fn sell(&self) {
+        self.database
+            .run(
+                "DROP TRIGGER later ON jobs; DROP FUNCTION later;
+                 UPDATE jobs SET run_at = now() WHERE job_type = 'inventory.decrement' AND status = 'Pending'; NOTIFY jobs",
+            )
+            .await;
+    }
+
+    /// Stripe refuses to make refunds, as of an account without money, until the fault of this id is taken away.
+    pub(crate) async fn refuse_refunds(&self) -> String {
+        let error =
+            json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
+        let answer = json!({ "kind": "status", "status": 400, "body": { "error": error } });
+        self.inject(&json!({ "method": "POST", "path": "/v1/refunds", "answer": answer })).await
+    }
+
     /// Waits until so many jobs are dead.
     pub(crate) async fn dead(&self, count: i64) {
         let dead = "SELECT count(*) FROM jobs WHERE status = 'Killed'";

@@ -73,6 +73,11 @@ impl Ground {
     }
 }
 
+/// The folder of the programs, for a test that runs one in its own way.
+pub(crate) async fn programs() -> &'static Path {
+    Ground::get().await.programs()
+}
+
 fn keep_postgres(program: &Path) -> (Child, String) {
     let mut command = Command::new(program);
     let mut keeper =

@@ -26,6 +26,7 @@ mod wait;
 pub(crate) use alerts::{rules, text_of_rules};
 pub(crate) use client::{Client, Reply, pages, text};
 pub(crate) use database::{Database, Ended, url};
+pub(crate) use ground::programs;
 pub(crate) use logs::{in_span, lines};
 pub(crate) use pictures::{encoded, file, form};
 pub(crate) use program::Program;

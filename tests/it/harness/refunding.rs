@@ -58,6 +58,15 @@ impl Shop {
         send_form(&stripe, "/v1/refunds", &form).await.expect(200)
     }
 
+    /// Gives back, as an admin, all that an order received, and has the bank send it back: the order waits for somebody's word.
+    pub(crate) async fn refund_in_vain(&self, admin: &Client, shopper: &Client, order: &Value) {
+        admin.refund(order, &json!({})).await.expect(202);
+        shopper.wait_for(order, "refunded").await;
+        let refund = admin.inspect(order).await["refunds"][0]["stripe_refund_id"].clone();
+        self.control().post(&format!("/refunds/{}", text(&refund)), &json!({ "status": "failed" })).await.expect(200);
+        shopper.wait_for(order, "payment_review").await;
+    }
+
     /// An order that is paid.
     pub(crate) async fn paid_order(&self, shopper: &Client, product: &Value, quantity: i64) -> Value {
         let order = self.order(shopper, product, quantity).await;

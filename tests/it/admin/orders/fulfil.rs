@@ -159,13 +159,12 @@ async fn nothing_is_sent_of_an_order_that_is_not_paid() {
 async fn nothing_is_sent_while_its_units_are_still_in_stock() {
     let shop = Shop::start().await;
     // Paid, as the worker left it before its next job.
-    shop.database.run("CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.run_at := now() + interval '1 hour'; RETURN NEW; END $$;
-                       CREATE TRIGGER later BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.job_type = 'inventory.decrement') EXECUTE FUNCTION later()").await;
+    shop.hold_back_sales().await;
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);
     let order = shop.paid_order(&shopper, &shop.product(500, 5).await, 1).await;
     let told = fulfil(&admin, &order, &json!({})).await.problem(409, "not_fulfillable");
     assert!(text(&told["detail"]).contains("leave the stock"), "{told}");
-    shop.database.run("UPDATE jobs SET run_at = now() WHERE job_type = 'inventory.decrement'; NOTIFY jobs").await;
+    shop.sell().await;
     eventually("it is sent", async || (fulfil(&admin, &order, &json!({})).await.status == 200).then_some(())).await;
     shop.finish().await;
 }
@@ -208,10 +207,7 @@ async fn nothing_is_sent_while_money_goes_back_or_a_dispute_is_open_or_lost() {
 
 /// Stripe refuses a refund with which so many units of the order's only line came back into the stock.
 async fn restock_in_vain(shop: &Shop, admin: &Client, order: &Value, units: i64) -> Value {
-    let refused =
-        json!({ "type": "invalid_request_error", "code": "balance_insufficient", "message": "Insufficient funds" });
-    let answer = json!({ "kind": "status", "status": 400, "body": { "error": refused } });
-    let fault = shop.inject(&json!({ "path": "/v1/refunds", "answer": answer })).await;
+    let fault = shop.refuse_refunds().await;
     let restock = json!([{ "order_item_id": order["items"][0]["id"], "quantity": units }]);
     admin.refund(order, &json!({ "amount": 100 * units, "restock": restock })).await.expect(202);
     let seen = admin.wait_for_refunds(order, &["failed"]).await;
@@ -264,11 +260,7 @@ async fn an_order_that_was_sent_and_refunded_in_vain_is_taken_for_paid_and_sent_
     let shop = Shop::start().await;
     let (admin, shopper, order) = paid(&shop).await;
     fulfil(&admin, &order, &json!({ "carrier": "DHL" })).await.expect(200);
-    admin.refund(&order, &json!({})).await.expect(202);
-    shopper.wait_for(&order, "refunded").await;
-    let refund = admin.inspect(&order).await["refunds"][0]["stripe_refund_id"].clone();
-    shop.control().post(&format!("/refunds/{}", text(&refund)), &json!({ "status": "failed" })).await.expect(200);
-    shopper.wait_for(&order, "payment_review").await;
+    shop.refund_in_vain(&admin, &shopper, &order).await;
     admin.accept(&order).await.expect(200);
     let seen = fulfil(&admin, &order, &json!({ "tracking_number": "JD01" })).await.expect(200);
     assert_eq!((&seen["shipment"]["carrier"], &seen["shipment"]["tracking_number"]), (&json!("DHL"), &json!("JD01")));

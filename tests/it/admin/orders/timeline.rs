@@ -189,18 +189,7 @@ async fn a_timeline_is_for_admins_and_its_cursor_its_own() {
 async fn a_job_that_was_given_up_says_why() {
     let shop = Shop::start().await;
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);
-    shop.mail.add_fault(dev::mail::Fault {
-        at: dev::mail::Moment::Recipient,
-        to: None,
-        skip: 0,
-        times: None,
-        delay_ms: 0,
-        hang: false,
-        cut: false,
-        code: Some(550),
-        text: None,
-        keep: false,
-    });
+    shop.refuse_mails();
     let order = shop.paid_order(&shopper, &shop.product(500, 5).await, 1).await;
     let dead = async || {
         let entries = all(&admin, &path(&order, "/timeline"), 100).await;

@@ -1,4 +1,10 @@
 //! The way of mails out of the worker: SMTP, or files in a folder.
+//!
+//! `server` is who is asked, `dialogue` what is said, `words` what is kept of the answers.
+
+mod dialogue;
+mod server;
+mod words;
 
 use std::time::Duration;
 
@@ -7,10 +13,12 @@ use common::{
     mail::{Outgoing, Rendered},
 };
 use lettre::{
-    AsyncFileTransport, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor,
+    AsyncFileTransport, AsyncTransport as _, Message, Tokio1Executor,
     message::{Mailbox, MultiPart},
-    transport::smtp::response::Code,
 };
+
+use dialogue::Dialogue;
+use server::Server;
 
 /// A ready way to send.
 pub struct Mailer {
@@ -20,11 +28,11 @@ pub struct Mailer {
 }
 
 enum Transport {
-    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Smtp(Box<Server>),
     Folder(AsyncFileTransport<Tokio1Executor>),
 }
 
-/// Why a mail was not sent. The texts hold no address.
+/// Why a mail was not sent: which server said what at which step. The texts hold neither a recipient nor a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
     /// The server will never take it (5xx), or it can't be written down as a mail.
@@ -35,30 +43,11 @@ pub enum SendError {
     Transient(String),
 }
 
-/// Whether a 5xx says that this mail will never be taken (RFC 5321, section 4.2.3). Others, such as a login that is refused (535),
-/// a service that is closed (521) or not there (554), are about us or the server.
-fn is_about_the_mail(code: Code) -> bool {
-    (550..=553).contains(&u16::from(code))
-}
-
-/// What keeps us from a mail server. Its own words may quote what we said: its code says enough.
-fn obstacle(error: &lettre::transport::smtp::Error) -> String {
-    match error.status().map(u16::from) {
-        Some(code @ (530 | 534 | 535 | 538)) => format!("the mail server refused the login ({code})"),
-        Some(code) => format!("the mail server refused the connection ({code})"),
-        None if error.is_tls() => "TLS with the mail server failed".into(),
-        None if error.is_timeout() => "the mail server took too long".into(),
-        None if error.is_response() => "what answered is no mail server".into(),
-        None if error.is_client() => "the mail server has not what MAIL_URL asks of it: TLS, or a way to log in".into(),
-        None => "the mail server can't be reached".into(),
-    }
-}
-
 impl Mailer {
     /// The configured way. Connects when the first mail is sent.
     ///
     /// # Errors
-    /// When MAIL_FROM or OPERATOR_EMAIL is no address, or MAIL_URL has parts that lettre doesn't know.
+    /// When MAIL_FROM or OPERATOR_EMAIL is no address, or MAIL_URL has parts that are not known.
     pub fn new(config: &Worker) -> Result<Self, Problems> {
         if let Some(operator) = &config.operator_email {
             let unusable = || Problems(vec!["OPERATOR_EMAIL is not a mail address".to_owned()]);
@@ -70,15 +59,14 @@ impl Mailer {
     /// The way by this transport, for mails from this address, of which each takes so long at most.
     ///
     /// # Errors
-    /// When `from` is no address, or MAIL_URL has parts that lettre doesn't know.
+    /// When `from` is no address, or MAIL_URL has parts that are not known.
     pub fn open(mail: &MailTransport, from: &str, timeout: Duration) -> Result<Self, Problems> {
         let unusable = |what: &str| Problems(vec![what.to_owned()]);
         let from = from.parse().map_err(|_| unusable("MAIL_FROM is not a mail address"))?;
         let transport = match mail {
             MailTransport::Smtp(url) => {
-                let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())
-                    .map_err(|_| unusable("MAIL_URL is not a usable SMTP URL"))?;
-                Transport::Smtp(builder.timeout(Some(timeout)).build())
+                let server = Server::from_url(url.expose());
+                Transport::Smtp(Box::new(server.ok_or_else(|| unusable("MAIL_URL is not a usable SMTP URL"))?))
             }
             MailTransport::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(|_| unusable("MAIL_URL names a folder that can't be made"))?;
@@ -93,12 +81,17 @@ impl Mailer {
     /// # Errors
     /// What is in the way.
     pub async fn probe(&self) -> Result<(), SendError> {
-        let Transport::Smtp(smtp) = &self.transport else { return Ok(()) };
-        match tokio::time::timeout(self.timeout, smtp.test_connection()).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err(SendError::Transient("the mail server hung up".into())),
-            Ok(Err(error)) => Err(SendError::Transient(obstacle(&error))),
-            Err(_) => Err(SendError::Transient("the mail server took too long".into())),
+        match &self.transport {
+            Transport::Smtp(server) => Dialogue::new(server).probe(self.timeout).await,
+            Transport::Folder(_) => Ok(()),
+        }
+    }
+
+    /// The mail server's `host:port`, if there is one.
+    pub fn server(&self) -> Option<String> {
+        match &self.transport {
+            Transport::Smtp(server) => Some(server.to_string()),
+            Transport::Folder(_) => None,
         }
     }
 
@@ -114,9 +107,7 @@ impl Mailer {
             .subject(subject)
             .body(words.to_owned())
             .map_err(|e| SendError::Permanent(format!("the mail can't be written: {e}")))?;
-        tokio::time::timeout(self.timeout, self.dispatch(message))
-            .await
-            .unwrap_or_else(|_| Err(SendError::Transient("the mail server took too long".into())))
+        self.dispatch(message).await
     }
 
     /// The mail's Message-ID: made of its own id, so that a repeated mail can be told as such.
@@ -129,12 +120,7 @@ impl Mailer {
     /// # Errors
     /// See [`SendError`].
     pub async fn send(&self, mail: &Outgoing, rendered: &Rendered) -> Result<(), SendError> {
-        let message = self.message(mail, rendered)?;
-        // lettre's time limit is for each step of the dialogue; this one is for the whole. A dialogue that is given up takes its
-        // connection with it: each mail has its own.
-        tokio::time::timeout(self.timeout, self.dispatch(message))
-            .await
-            .unwrap_or_else(|_| Err(SendError::Transient("the mail server took too long".into())))
+        self.dispatch(self.message(mail, rendered)?).await
     }
 
     /// As it is written down (RFC 5322), text and HTML side by side.
@@ -152,15 +138,7 @@ impl Mailer {
 
     async fn dispatch(&self, message: Message) -> Result<(), SendError> {
         match &self.transport {
-            Transport::Smtp(smtp) => smtp.send(message).await.map(|_| ()).map_err(|e| {
-                // The server's own words may quote the address: its code says enough.
-                let code = e.status().map(|code| format!(" ({code})")).unwrap_or_default();
-                if e.status().is_some_and(is_about_the_mail) {
-                    SendError::Permanent(format!("the mail server refused the mail{code}"))
-                } else {
-                    SendError::Transient(format!("the mail server did not take the mail{code}"))
-                }
-            }),
+            Transport::Smtp(server) => Dialogue::new(server).deliver(&message, self.timeout).await,
             Transport::Folder(folder) => {
                 folder.send(message).await.map(|_| ()).map_err(|e| SendError::Transient(format!("no file: {e}")))
             }
