@@ -1,13 +1,14 @@
 //! One log line and two metrics for each request. Neither holds an address, a query string or a header; a path is logged as
 //! the route that it matched, so that the number of different labels stays bounded.
 
-use std::time::Instant;
+use std::{cell::RefCell, collections::HashMap, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
 use http::{HeaderValue, Method, header};
+use metrics::{Counter, Histogram};
 use uuid::Uuid;
 
 use crate::{cause, headers, openapi, problem::Problem};
@@ -50,9 +51,10 @@ pub(crate) async fn record<F: Future<Output = Response>>(
 
     let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let status = response.status().as_u16();
-    let labels = [("method", method.to_owned()), ("route", route.to_owned())];
-    metrics::histogram!(DURATION, &labels).record(duration.as_secs_f64());
-    count(method, route, status);
+    measure(method, route, |series| {
+        series.duration.record(duration.as_secs_f64());
+        series.count(status);
+    });
     if route.starts_with("/health/") {
         tracing::debug!(method, route, status, duration_ms = millis(duration), "request");
     } else {
@@ -61,9 +63,39 @@ pub(crate) async fn record<F: Future<Output = Response>>(
     response
 }
 
-fn count(method: &str, route: &str, status: u16) {
-    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
-    metrics::counter!(REQUESTS, &labels).increment(1);
+/// What is counted of one method at one route.
+struct Series {
+    labels: [(&'static str, String); 2],
+    duration: Histogram,
+    answers: HashMap<u16, Counter>,
+}
+
+impl Series {
+    fn new(method: &'static str, route: &str) -> Self {
+        let labels = [("method", method.to_owned()), ("route", route.to_owned())];
+        Self { duration: metrics::histogram!(DURATION, &labels), answers: HashMap::new(), labels }
+    }
+
+    fn count(&mut self, status: u16) {
+        let [method, route] = &self.labels;
+        let new = || metrics::counter!(REQUESTS, &[method.clone(), route.clone(), ("status", status.to_string())]);
+        self.answers.entry(status).or_insert_with(new).increment(1);
+    }
+}
+
+thread_local! {
+    /// Looked up by their labels for each request, they would cost more than what they count.
+    static SERIES: RefCell<HashMap<&'static str, HashMap<String, Series>>> = RefCell::default();
+}
+
+fn measure(method: &'static str, route: &str, observe: impl FnOnce(&mut Series)) {
+    SERIES.with_borrow_mut(|known| {
+        let of_method = known.entry(method).or_default();
+        match of_method.get_mut(route) {
+            Some(series) => observe(series),
+            None => observe(of_method.entry(route.to_owned()).or_insert(Series::new(method, route))),
+        }
+    });
 }
 
 /// What a client is told, byte by byte, whose request could not be read or is not read: afterwards the connection ends. Tells
@@ -71,7 +103,7 @@ fn count(method: &str, route: &str, status: u16) {
 pub(crate) fn last_words(problem: Problem, date: Option<&str>, over_tls: bool) -> Vec<u8> {
     let id = Uuid::now_v7().to_string();
     let (status, mut headers, body) = problem.into_parts(Some(id.clone()));
-    count(OTHER, UNMATCHED, status.as_u16());
+    measure(OTHER, UNMATCHED, |series| series.count(status.as_u16()));
     tracing::info!(request_id = id, status = status.as_u16(), "refused what is no request");
     headers.extend(headers::defaults(over_tls));
     headers.insert(cause::REQUEST_ID, HeaderValue::try_from(id).expect("a UUID is visible ASCII"));

@@ -100,6 +100,7 @@ impl Scale {
         window: Duration::from_secs(1),
         latency_window: Duration::from_secs(1),
         accounts: 6_000,
+        backlog: 10_000,
         samples: 60,
         tries_clients: false,
         ..Self::FULL

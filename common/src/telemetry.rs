@@ -1,6 +1,6 @@
 //! What the programs tell people: logs. No secret, address, token or body is ever logged.
 
-use std::{fmt, io, str::FromStr};
+use std::{fmt, fs::File, io, os::fd::AsFd as _, str::FromStr, sync::Arc};
 
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
@@ -30,13 +30,15 @@ impl FromStr for LogFormat {
 #[error("must be text or json")]
 pub struct NotALogFormat;
 
-/// Sends log lines to standard error from now on.
+/// Sends log lines to standard error from now on, each by one call of the system: the lock that the standard library has around it
+/// would let the threads of a busy program wait for each other.
 ///
 /// # Errors
-/// When `filter` is not a filter, or something logs already.
+/// When `filter` is not a filter, standard error is closed, or something logs already.
 pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), StartError> {
     let filter = EnvFilter::try_new(filter).map_err(|_| StartError("LOG is not a valid filter"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|_| StartError("standard error can't be used"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(Arc::new(File::from(stderr)));
     let layer = match format {
         LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),

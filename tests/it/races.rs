@@ -163,6 +163,6 @@ async fn a_checkout_that_loses_a_deadlock_is_done_again() {
         against_the_order.rollback().await.expect("the database answers");
     };
     let (reply, ()) = tokio::join!(checkout, deadlock);
-    reply.expect(202);
+    assert!([201, 202].contains(&reply.status), "{} {}", reply.status, reply.body); // its intent may be there already
     shop.finish().await;
 }

@@ -148,12 +148,11 @@ fn named(schema: &str) -> Option<Value> {
             "id": "01a209b7-d003-7000-8000-0000000000f3", "queue": "email.send",
             "payload": { "email_id": "01a209b7-d004-7000-8000-0000000000f4" }, "order_id": ORDER, "order_number": 1002, "state": "dead",
             "attempts": 31, "failures": 31, "crashes": 0, "run_at": TIME, "created_at": TIME, "done_at": TIME, "request_id": REQUEST, "trace_id": TRACE,
-            "last_error": "the mail server refuses it: 550 no such mailbox",
+            "last_error": "refused at RCPT TO: 550 5.1.1 no such mailbox (mail server smtp.example:587)",
         }),
         "JobWithErrors" => {
             let mut job = named("Job")?;
-            job["errors"] =
-                json!([{ "attempt": 31, "at": TIME, "error": "the mail server refuses it: 550 no such mailbox" }]);
+            job["errors"] = json!([{ "attempt": 31, "at": TIME, "error": "refused at RCPT TO: 550 5.1.1 no such mailbox (mail server smtp.example:587)" }]);
             job
         }
         "JobsToRetry" => json!({ "queue": "email.send", "error_contains": "451" }),

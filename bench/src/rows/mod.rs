@@ -45,8 +45,9 @@ pub(crate) const NAMES: [&str; 19] = [
     "start",
 ];
 
-/// Those that take too long for a first impression: they are measured if they are asked for.
-pub(crate) const SLOW: [&str; 2] = ["jobs_graphile_worker", "jobs_pg_boss"];
+/// Those that take too long for a first impression, or tell little that the others don't: they are measured if they are asked for.
+pub(crate) const SLOW: [&str; 5] =
+    ["products_64", "product_64", "product_any_16", "jobs_graphile_worker", "jobs_pg_boss"];
 
 /// Measures one row.
 ///

@@ -154,10 +154,10 @@ macro_rules! rows {
                       o.cancel_reason AS "cancel_reason: CancelReason",
                       p.stripe_id AS "intent_id?", p.client_secret AS "client_secret?",
                       p.last_error_code AS "last_error_code?", p.last_error_message AS "last_error_message?",
-                      (SELECT json_agg(json_build_object(
+                      (SELECT coalesce(json_agg(json_build_object(
                          'id', i.id, 'product_id', i.product_id, 'name', i.name_snapshot, 'quantity', i.quantity,
                          'price', i.price_snapshot, 'line_total', i.price_snapshot * i.quantity, 'restocked', i.restocked
-                       ) ORDER BY i.id) FROM order_items i WHERE i.order_id = o.id) AS "items!: Json<Vec<OrderItemView>>"
+                       ) ORDER BY i.id), '[]') FROM order_items i WHERE i.order_id = o.id) AS "items!: Json<Vec<OrderItemView>>"
                FROM orders o
                LEFT JOIN LATERAL (
                  SELECT * FROM payment_intents i WHERE i.order_id = o.id AND i.generation > 0 AND i.stripe_id IS NOT NULL
