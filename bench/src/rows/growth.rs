@@ -9,7 +9,7 @@ use crate::{
     options::Scale,
     report::{Goal, Row},
     store::Store,
-    subjects::Subject,
+    subjects::{AT_ONCE, Subject},
 };
 
 /// What is measured, by the name of its row.
@@ -21,7 +21,7 @@ pub(crate) const GROWTH: [(&str, Subject); 8] = [
     ("growth_checkout", Subject::Checkout),
     ("growth_checkout_hot", Subject::HotCheckout),
     ("growth_webhooks", Subject::Webhooks),
-    ("growth_jobs", Subject::Jobs),
+    ("growth_jobs", Subject::Jobs { at_once: AT_ONCE }),
 ];
 
 /// Measures one on both databases, in turn.
@@ -44,7 +44,7 @@ pub(crate) async fn measure(
         title: &title,
         against: "the same on the usual tables",
         goal,
-        has_latencies: subject != Subject::Jobs,
+        has_latencies: !matches!(subject, Subject::Jobs { .. }),
     };
     let (usual, grown) = (Mutex::new(usual), Mutex::new(grown));
     let ours = async |pace, time| subject.measure(ground, *grown.lock().await, pace, time).await;

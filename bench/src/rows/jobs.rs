@@ -40,7 +40,8 @@ pub(super) async fn backlog(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         has_latencies: false,
     };
     let store = tokio::sync::Mutex::new(store);
-    let ours = async |pace, time| Subject::Jobs.measure(ground, *store.lock().await, pace, time).await;
+    let ours =
+        async |pace, time| Subject::Jobs { at_once: AT_ONCE }.measure(ground, *store.lock().await, pace, time).await;
     let theirs = async |_, _| {
         let store = store.lock().await;
         // Some more than are taken: the last ones would find none that another has not locked.

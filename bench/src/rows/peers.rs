@@ -18,6 +18,8 @@ use crate::{
     subjects::Subject,
 };
 
+/// Slots of ours: theirs, too, fetch hundreds of jobs at a time here.
+const SLOTS: usize = 256;
 /// Where a peer's jobs are, for as long as it is measured.
 const DATABASE: &str = "peer";
 
@@ -34,11 +36,14 @@ pub(super) async fn pg_boss(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
 async fn beside(bench: &mut Bench<'_>, name: &str, script: &str, against: &str) -> Result<Row> {
     install().await?;
     let Bench { ground, store, scale } = bench;
-    let title =
-        format!("a job that does nothing, backlog of {}, beside {}", scale.backlog, script.trim_end_matches(".mjs"));
+    let title = format!(
+        "a job that does nothing, {SLOTS} slots, backlog of {backlog}, beside {}",
+        script.trim_end_matches(".mjs"),
+        backlog = scale.backlog
+    );
     let duel = Duel { name, title: &title, against, goal: Some(Goal::AtLeast(1.0)), has_latencies: false };
     let (server, backlog) = (store.pool.clone(), scale.backlog);
-    let ours = async |pace, time| Subject::Jobs.measure(ground, store, pace, time).await;
+    let ours = async |pace, time| Subject::Jobs { at_once: SLOTS }.measure(ground, store, pace, time).await;
     let theirs = async |_, _| {
         server.execute(format!("CREATE DATABASE {DATABASE}").as_str()).await?;
         let run = work_off(ground, script, backlog).await;

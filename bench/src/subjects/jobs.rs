@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, ensure};
 use sqlx::Executor as _;
 use tokio::time::{Instant, sleep};
 
-use super::AT_ONCE;
 use crate::{figures::Run, ground::Ground, helper::Running, nothing::QUEUE, store::Store};
 
 /// Between two looks whether all are done.
@@ -14,13 +13,13 @@ const LOOK: Duration = Duration::from_millis(50);
 /// Longest wait for them.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Works off a backlog.
-pub(super) async fn work_off(ground: &Ground, store: &mut Store) -> Result<Run> {
+/// Works off a backlog, with so many slots.
+pub(super) async fn work_off(ground: &Ground, store: &mut Store, at_once: usize) -> Result<Run> {
     store.without_worker().await;
     let backlog = store.scale.backlog;
     enqueue(store, backlog).await?;
     let url = ground.server.url(&store.database);
-    let worker = Running::start(&["worker", "--concurrency", &AT_ONCE.to_string()], &[("DATABASE_URL", &url)]).await?;
+    let worker = Running::start(&["worker", "--concurrency", &at_once.to_string()], &[("DATABASE_URL", &url)]).await?;
     let began = Instant::now();
     let waiting = format!(
         "SELECT count(*) FROM (SELECT FROM jobs WHERE job_type = '{QUEUE}' AND done_at IS NULL LIMIT 1) waiting"

@@ -34,7 +34,7 @@ pub(crate) enum Subject {
     /// Events of Stripe's, each a new one.
     Webhooks,
     /// Jobs that do nothing, from a backlog.
-    Jobs,
+    Jobs { at_once: usize },
 }
 
 /// Shoppers, or whoever else asks at once, unless the subject says otherwise.
@@ -51,7 +51,7 @@ impl Subject {
             Self::Checkout => "POST /checkout, distinct products",
             Self::HotCheckout => "POST /checkout, one hot product",
             Self::Webhooks => "POST /webhooks/stripe",
-            Self::Jobs => "a job that does nothing",
+            Self::Jobs { .. } => "a job that does nothing",
         }
     }
 
@@ -65,7 +65,7 @@ impl Subject {
             Self::Checkout => checkout::check_out(ground, store, &distinct(store), pace, limit).await,
             Self::HotCheckout => checkout::check_out(ground, store, HOT, pace, limit).await,
             Self::Webhooks => webhooks::send(ground, store, pace, limit).await,
-            Self::Jobs => jobs::work_off(ground, store).await,
+            Self::Jobs { at_once } => jobs::work_off(ground, store, at_once).await,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     id::OrderId,
     jobs::{self, CancelIntent, CompleteError, Lease},
     payment::{self, IntentReport, IntentStatus, LogEntry, RefundOrigin, Stored, StoredIntent},
-    reconciliation,
+    webhook,
 };
 
 /// Books what Stripe says of one of the order's intents.
@@ -90,7 +90,7 @@ async fn found_by(
         ("cancel_intent", _) => FoundBy::Cancel,
         _ => return Ok(None), // an event, or a comparison, which counts by itself
     };
-    if reconciliation::is_about_to_be_told(&mut *tx, &report.stripe_id).await? {
+    if webhook::is_about_to_be_told(&mut *tx, &report.stripe_id).await? {
         return Ok(None);
     }
     let by_name = by.name();

@@ -152,20 +152,20 @@ async fn place_once(pool: &PgPool, request: &PlaceOrder) -> Result<Placed, Place
     Ok(Placed::New(order))
 }
 
-/// Why a cart can't be ordered: `total` says it where there was enough of everything. Whoever has too many unpaid orders is told that
-/// before anything else.
+/// Why a cart can't be ordered: for `error`, where there was enough of everything. Whoever has too many unpaid orders is told that before
+/// anything else.
 async fn refused(
     tx: &mut PgConnection,
     request: &PlaceOrder,
     lines: &[Line],
     reserved: &[Reserved],
-    total: Option<PlaceError>,
+    error: Option<PlaceError>,
 ) -> sqlx::Result<PlaceError> {
     let open = open_orders(tx, request.user).await?;
     if i64::try_from(open.len()).is_ok_and(|n| n >= request.max_unpaid_orders) {
         return Ok(PlaceError::TooManyOpenOrders { orders: open });
     }
-    match total {
+    match error {
         Some(error) if reserved.len() == lines.len() => Ok(error),
         _ => {
             let short = lines.iter().filter(|line| reserved.iter().all(|r| r.line.product_id != line.product_id));

@@ -6,7 +6,7 @@ mod runs;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
-use sqlx::{PgExecutor, PgPool};
+use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -284,20 +284,5 @@ pub async fn booked_dispute(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Opti
         stripe_id
     )
     .fetch_optional(pool)
-    .await
-}
-
-/// Whether an event about this object has come and is about to be applied: then our books are late, and not wrong.
-///
-/// # Errors
-/// The database's.
-pub async fn is_about_to_be_told(database: impl PgExecutor<'_>, stripe_id: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-             SELECT FROM webhook_logs WHERE status = 'received' AND created_at > now() - interval '1 minute' AND strpos(payload, $1) > 0
-           ) AS "told!""#,
-        stripe_id
-    )
-    .fetch_one(database)
     .await
 }

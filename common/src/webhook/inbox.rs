@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::{
     cause, db,
@@ -175,6 +175,21 @@ pub async fn begin_attempt(pool: &PgPool, id: WebhookLogId) -> sqlx::Result<Opti
             created_seconds_ago: event["created"].as_f64().map(|created| row.now - created).filter(|ago| *ago >= 0.0),
         }
     }))
+}
+
+/// Whether an event about this object has come and is about to be applied: then our books are late, and not wrong.
+///
+/// # Errors
+/// The database's.
+pub async fn is_about_to_be_told(database: impl PgExecutor<'_>, stripe_id: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+             SELECT FROM webhook_logs WHERE status = 'received' AND created_at > now() - interval '1 minute' AND strpos(payload, $1) > 0
+           ) AS "told!""#,
+        stripe_id
+    )
+    .fetch_one(database)
+    .await
 }
 
 #[cfg(test)]

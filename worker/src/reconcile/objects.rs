@@ -5,6 +5,7 @@ use common::{
     order::{self, Applied, News, Source},
     payment::{IntentReport, NamedOrder, Seen},
     reconciliation::{self, Difference, InOurBooks, Kind, Outcome},
+    webhook,
 };
 
 use super::{ReconcileError, Reconciliation};
@@ -132,7 +133,7 @@ impl Reconciliation<'_> {
         if entry.ours.as_ref().is_some_and(|ours| ours.state == entry.theirs) {
             return Ok(Some(Compared::Same));
         }
-        let is_late = reconciliation::is_about_to_be_told(self.pool, entry.stripe_id).await?;
+        let is_late = webhook::is_about_to_be_told(self.pool, entry.stripe_id).await?;
         let outcome = if self.dry_run {
             dry_run()
         } else {

@@ -108,8 +108,8 @@ impl From<&Entry> for Place {
 }
 
 /// What happened to an order, the oldest first: `limit` entries behind `after`; `None` where there is no such order. What one
-/// transaction wrote has one time, and stands in the order in which it was written: first what happened, then the mails that tell of it,
-/// then the jobs that follow.
+/// transaction wrote has one time: first stands what happened, then the mails that tell of it, then the jobs that follow, each as
+/// they were written.
 ///
 /// # Errors
 /// The database's.
