@@ -3,7 +3,10 @@
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use super::payload::{Payload, ProcessImage, ProcessWebhook, RefundPayment, SendEmail};
+use super::payload::{
+    CancelIntent, CreateIntent, DecrementInventory, ExpireOrder, Payload, ProcessImage, ProcessWebhook, RefundPayment,
+    SendEmail,
+};
 use crate::{images, mail, order, webhook};
 
 /// Marks the row of a dead job as failed; run in the transaction in which the job dies, wherever that is. A payload that
@@ -42,6 +45,14 @@ pub(super) async fn undo(tx: &mut PgConnection, queue: &str, payload: &Value) ->
         return images::wait_again(tx, job.image_id).await;
     }
     Ok(true)
+}
+
+/// Whether an order waits for this job, and nothing else will ever do what it does: without it the order's stock would be held for ever.
+pub(super) fn is_owed(queue: &str, payload: &Value) -> bool {
+    read::<CreateIntent>(queue, payload).is_some()
+        || read::<CancelIntent>(queue, payload).is_some()
+        || read::<DecrementInventory>(queue, payload).is_some()
+        || read::<ExpireOrder>(queue, payload).is_some()
 }
 
 /// Counts the row of a dismissed job no more.

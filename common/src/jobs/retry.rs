@@ -237,6 +237,9 @@ pub enum DismissError {
     /// It isn't dead.
     #[error("a job that is {0} is not dismissed")]
     NotDead(State),
+    /// An order waits for it, as nothing else does what it does.
+    #[error("an order waits for it: run it again; it does nothing that is needed no more")]
+    OrderWaits,
     /// Nobody knows whether its refund was made.
     #[error("nobody knows whether its refund was made: run it again, so that Stripe is asked")]
     OutcomeUnknown,
@@ -251,7 +254,8 @@ impl AsDatabaseError for DismissError {
     }
 }
 
-/// Puts a dead job aside for good, with the event or the mail that it was about: they are kept as they are, and no longer counted.
+/// Puts a dead job aside for good, with the event or the mail that it was about: they are kept as they are, and no longer counted. Not one
+/// that an order waits for.
 ///
 /// # Errors
 /// See [`DismissError`].
@@ -264,6 +268,9 @@ async fn dismiss_once(pool: &PgPool, actor: Actor, id: JobId) -> Result<(), Dism
     let job = lock(&mut tx, id).await?.ok_or(DismissError::NotFound)?;
     if job.state != State::Dead {
         return Err(DismissError::NotDead(job.state));
+    }
+    if death::is_owed(&job.queue, &job.payload) {
+        return Err(DismissError::OrderWaits);
     }
     if !close(&mut tx, id, "dismissed").await? {
         return Err(DismissError::OutcomeUnknown);

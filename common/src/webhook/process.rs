@@ -84,7 +84,8 @@ pub(crate) async fn dismiss(tx: &mut PgConnection, id: WebhookLogId) -> sqlx::Re
 /// Has an event that was given up wait again; false where it was applied, or ignored.
 pub(crate) async fn wait_again(tx: &mut PgConnection, id: WebhookLogId) -> sqlx::Result<bool> {
     let waits = sqlx::query!(
-        "UPDATE webhook_logs SET status = 'received', error = NULL WHERE id = $1 AND status IN ('failed', 'received', 'parked')",
+        "UPDATE webhook_logs SET status = 'received', error = NULL, dismissed_at = NULL
+         WHERE id = $1 AND status IN ('failed', 'received', 'parked')",
         id.0
     )
     .execute(tx)

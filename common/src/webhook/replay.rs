@@ -90,7 +90,7 @@ async fn replay_once(pool: &PgPool, actor: Actor, id: WebhookLogId) -> Result<Re
 }
 
 async fn wait_again(tx: &mut PgConnection, id: WebhookLogId) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL WHERE id = $1", id.0)
+    sqlx::query!("UPDATE webhook_logs SET status = 'received', error = NULL, processed_at = NULL, dismissed_at = NULL WHERE id = $1", id.0)
         .execute(tx)
         .await
         .map(|_| ())

@@ -45,6 +45,30 @@ async fn a_dead_job_is_put_aside_with_its_mail() {
 }
 
 #[tokio::test]
+async fn a_job_that_an_order_waits_for_is_run_again_and_not_put_aside() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    shop.paid_order(&shopper, &shop.product(500, 5).await, 1).await;
+    shop.settle().await;
+    let order_jobs = ["payment.create_intent", "inventory.decrement", "order.expire"];
+    let died =
+        format!("UPDATE jobs SET status = 'Killed', done_at = now() WHERE job_type IN ('{}')", order_jobs.join("', '"));
+    shop.database.run(&died).await;
+    let dead = all(&admin, "/admin/jobs?state=dead", 10).await;
+    assert_eq!(dead.len(), order_jobs.len(), "{dead:?}");
+    for job in &dead {
+        let id = text(&job["id"]);
+        admin.post(&format!("/admin/jobs/{id}/dismiss"), &json!({})).await.problem(409, "order_waits");
+        let refused = shop.database.kassa(&["jobs", "dismiss", id]).await;
+        assert!(refused.code != 0 && refused.err.contains("an order waits for it"), "{refused:?}");
+        admin.post(&format!("/admin/jobs/{id}/retry"), &json!({})).await.expect(202);
+    }
+    shop.settle().await;
+    assert!(all(&admin, "/admin/jobs?state=dead", 10).await.is_empty(), "each has done what there was to do");
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn a_refund_is_put_aside_once_it_is_known_to_have_failed() {
     let shop = Shop::with(&[("JOB_GIVE_UP_HOURS", "0.00001")]).await;
     let (admin, shopper) = (shop.admin().await, shop.shopper().await);

@@ -219,12 +219,12 @@ async fn part(mut connection: AsyncSmtpConnection) {
 }
 
 /// Whether a 5xx says that this mail will never be taken (RFC 5321, section 4.2.3). Others, such as a login that is refused (535) or a
-/// service that is closed (521), are about us or the server; so is all that is said before there is a mail, and 554 before it has a
-/// recipient.
+/// service that is closed (521), are about us or the server; so is all that is said before there is a mail, and 554 before its text: servers
+/// that find us on a list, or our login missing, say so when they are told the recipient.
 fn is_about_the_mail(step: Step, code: u16) -> bool {
     match code {
         550..=553 => step >= Step::MailFrom,
-        554 => step >= Step::RcptTo,
+        554 => step >= Step::Data,
         _ => false,
     }
 }
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn only_what_is_said_of_a_mail_gives_it_up() {
-        for (step, code) in [(Step::MailFrom, 550), (Step::RcptTo, 550), (Step::RcptTo, 554), (Step::AfterData, 552)] {
+        for (step, code) in [(Step::MailFrom, 550), (Step::RcptTo, 550), (Step::Data, 554), (Step::AfterData, 552)] {
             assert!(is_about_the_mail(step, code), "{step} {code}");
         }
         for (step, code) in [
@@ -309,6 +309,7 @@ mod tests {
             (Step::MailFrom, 554),
             (Step::RcptTo, 450),
             (Step::RcptTo, 521),
+            (Step::RcptTo, 554),
             (Step::AfterData, 451),
         ] {
             assert!(!is_about_the_mail(step, code), "{step} {code}");

@@ -117,7 +117,8 @@ impl From<RetryError> for Problem {
 
 /// Put a dead job aside
 ///
-/// For good, with the mail or the event that it was about: these are kept, and no longer counted. Nothing is done about them.
+/// For good, with the mail or the event that it was about: these are kept, and no longer counted. Nothing is done about them. A job that
+/// an order waits for is not put aside: run it again.
 #[utoipa::path(
     post, path = "/admin/jobs/{id}/dismiss", operation_id = "dismiss_job", tag = "administration",
     params(("id" = JobId, Path, description = "Of a job that is `dead`.")),
@@ -135,13 +136,19 @@ async fn dismiss(
     find(&app, id).await
 }
 
-tells! { DismissError: NOT_DEAD { job_state: JobState }, OUTCOME_UNKNOWN }
+const ORDER_WAITS: Kind = Kind::new(StatusCode::CONFLICT, "order_waits", "An order waits for the job");
+
+tells! { DismissError: NOT_DEAD { job_state: JobState }, ORDER_WAITS, OUTCOME_UNKNOWN }
 
 impl From<DismissError> for Problem {
     fn from(error: DismissError) -> Self {
         match error {
             DismissError::NotFound => Self::not_found(),
             DismissError::NotDead(state) => Self::new(NOT_DEAD, format!("It is {state}.")).with("job_state", state),
+            DismissError::OrderWaits => Self::new(
+                ORDER_WAITS,
+                "Run it again: nothing else does what it does, and it does nothing that is needed no more.",
+            ),
             DismissError::OutcomeUnknown => Self::new(OUTCOME_UNKNOWN, "Run the job again, so that Stripe is asked."),
             DismissError::Database(error) => error.into(),
         }
