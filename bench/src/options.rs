@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) helper: Option<Helper>,
-    /// Two short rounds of each row: within two minutes, for a first impression.
+    /// Two short rounds of most rows: within two minutes, for a first impression.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Nothing but a try whether all of it works; the figures mean nothing.

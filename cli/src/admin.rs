@@ -72,7 +72,7 @@ fn line(input: impl BufRead) -> anyhow::Result<Option<String>> {
     Ok(first)
 }
 
-/// 122 random bits of the system's.
+/// 122 random bits of a generator for secrets, which the system seeds.
 fn generated() -> String {
     Uuid::new_v4().simple().to_string()
 }

@@ -21,7 +21,8 @@ pub struct KeyedRequest {
 /// What a request under a key may do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Go on, and [`keep`](KeyedRequest::keep) what it made, in the same transaction.
+    /// Go on, and [`keep`](KeyedRequest::keep) what it made, in the same transaction, unless it was claimed
+    /// [for that](KeyedRequest::claim_for).
     Fresh,
     /// It was done already, and made this.
     Replay(Uuid),

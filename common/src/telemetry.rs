@@ -31,7 +31,8 @@ impl FromStr for LogFormat {
 pub struct NotALogFormat;
 
 /// Sends log lines to standard error from now on, each by one call of the system: the lock that the standard library has around it
-/// would let the threads of a busy program wait for each other.
+/// would let the threads of a busy program wait for each other. Where standard error is a pipe, a line that is longer than PIPE_BUF (4096
+/// bytes on Linux) may be mixed with another thread's (pipe(7)): that is accepted, as lines are seldom so long.
 ///
 /// # Errors
 /// When `filter` is not a filter, standard error is closed, or something logs already.

@@ -78,7 +78,7 @@ enum Command {
     Stop,
     /// Wipes the shop's data, unless somebody else made it.
     Reset,
-    /// Prints addresses and logins of the running shop for a shell: eval "$(cargo dev env)".
+    /// Prints what the programs of the running shop run with, its addresses and its logins for a shell: eval "$(cargo dev env)".
     Env,
     /// Keeps a throwaway Postgres: prints its URL and waits until standard input ends, or runs COMMAND with its DATABASE_URL.
     #[command(hide = true)]

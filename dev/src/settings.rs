@@ -100,12 +100,12 @@ impl Settings {
     }
 }
 
-/// Whether `cargo dev env` printed it.
+/// Whether this DATABASE_URL is one that `cargo dev env` printed.
 fn is_ours(url: &Url) -> bool {
     url.username() == DURABLE_USER && url.host_str() == Some("127.0.0.1")
 }
 
-/// Whether `cargo dev env` printed it: only of a shop with a catcher there is an inbox beside it.
+/// Whether this MAIL_URL is one that `cargo dev env` printed: only of a shop with a catcher there is an inbox beside it.
 fn is_caught(url: &str, has_inbox: bool) -> bool {
     has_inbox && url.starts_with("smtp://127.0.0.1:")
 }

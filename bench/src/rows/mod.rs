@@ -45,7 +45,8 @@ pub(crate) const NAMES: [&str; 19] = [
     "start",
 ];
 
-/// Those that take too long for a first impression, or tell little that the others don't: they are measured if they are asked for.
+/// Those that take too long for a first impression, or tell little that the others don't: a quick run measures them only if they are asked
+/// for, a whole one always.
 pub(crate) const SLOW: [&str; 5] =
     ["products_64", "product_64", "product_any_16", "jobs_graphile_worker", "jobs_pg_boss"];
 

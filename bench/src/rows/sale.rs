@@ -22,8 +22,9 @@ use crate::{
 
 /// Those who only look, in a second.
 pub(super) const LOOKS: f64 = 100.0;
-/// They look for so long before the sale, and no longer than the second of these in it.
+/// They look for so long before the sale.
 const BEFORE: Duration = Duration::from_secs(2);
+/// Nobody buys or looks for longer in a sale, nor logs in for longer in `flood`.
 pub(super) const AT_MOST: Duration = Duration::from_secs(60);
 
 pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Row> {

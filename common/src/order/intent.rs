@@ -78,7 +78,7 @@ pub(super) async fn book_intent(
     Ok(Booked::Order(order))
 }
 
-/// What found this payment, where it was asked about at its order's end and its event has not come by then.
+/// What found this payment, where it was asked about as its order expired or an intent was canceled, and its event has not come by then.
 async fn found_by(
     tx: &mut PgConnection,
     order: &Order,

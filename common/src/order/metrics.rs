@@ -52,7 +52,7 @@ pub(crate) fn describe_metrics(currency: Currency) {
     );
     describe_counter!(
         FOUND_PAID,
-        "Payments that had succeeded and no event had told of, by what found them: cancel or expiry. What a comparison finds is among the differences."
+        "Payments that had succeeded and no event had told of, by what found them: cancel (of an order, or of an intent that a paid one needs no more) or expiry. What a comparison finds is among the differences."
     );
     describe_counter!(DISPUTES, "What Stripe told of disputes, by status: warning, open, won or lost.");
     counter!(PLACED).increment(0);

@@ -96,7 +96,8 @@ pub struct Order {
 /// What finds a payment that no event has told of, a comparison with Stripe's books aside.
 #[derive(Clone, Copy, Debug)]
 enum FoundBy {
-    /// Its order was being canceled.
+    /// Its intent was being canceled: because its order was, or because the order, paid by another intent, needs it no more. That one is a
+    /// second payment.
     Cancel,
     /// Its order had expired.
     Expiry,

@@ -51,8 +51,8 @@ pub async fn settle(pool: &PgPool, stripe_id: &str) -> sqlx::Result<()> {
     .map(|_| ())
 }
 
-/// Puts aside what was left of an object (`pi_…`, `re_…`, `dp_…`), such as another shop's on the same account. It is kept, and counts anew
-/// where it changes at Stripe. False where nothing is left of it.
+/// Puts aside what was left of an object (`pi_…`, `re_…` or `dp_…`; an event, `evt_…`, is never left), such as another shop's on the same
+/// account. It is kept, and counts anew where it changes at Stripe. False where nothing is left of it.
 ///
 /// # Errors
 /// The database's.

@@ -82,7 +82,7 @@ async fn run(
 #[utoipa::path(
     post, path = "/admin/reconciliation/differences/{stripe_object_id}/dismiss", operation_id = "dismiss_difference",
     tag = "administration",
-    params(("stripe_object_id" = String, Path, description = "Stripe's id of what differs: `pi_…`, `re_…`, `dp_…`.")),
+    params(("stripe_object_id" = String, Path, description = "Stripe's id of what was left: `pi_…`, `re_…` or `dp_…`.")),
     request_body = Option<NoMembers>,
     responses((status = 204, description = "It is no longer counted.")),
     security(("bearer" = ["admin"]))

@@ -25,8 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<AppState> {
 
 /// Put aside a refund that has failed
 ///
-/// Or was canceled: its money went back in another way, or stays by agreement. It is kept as it is, and no longer counted. Nothing is given
-/// back.
+/// Or one that was canceled. Its money went back in another way, or stays by agreement. It is kept as it is, and no longer counted. Nothing
+/// is given back.
 #[utoipa::path(
     post, path = "/admin/refunds/{id}/dismiss", operation_id = "dismiss_refund", tag = "administration",
     params(("id" = RefundId, Path, description = "Of a refund that is `failed` or `canceled`.")),
