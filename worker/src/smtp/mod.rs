@@ -35,7 +35,7 @@ enum Transport {
 /// Why a mail was not sent: which server said what at which step. The texts hold neither a recipient nor a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The server will never take it (550 to 553 from MAIL FROM on, 554 from RCPT TO on), or it can't be written down as a mail.
+    /// The server will never take it (550 to 553 from MAIL FROM on, 554 from DATA on), or it can't be written down as a mail.
     #[error("{0}")]
     Permanent(String),
     /// It may be taken later: any other refusal (4xx, a login that is refused, …), and whatever fails without an answer.
