@@ -113,14 +113,7 @@ async fn a_refund_that_was_given_up_is_asked_for_again_where_so_much_is_left() {
 
 #[tokio::test]
 async fn an_event_that_was_given_up_is_shown_and_replayed() {
-    let shop = Shop::with(&[("JOB_GIVE_UP_HOURS", "0.00001")]).await;
-    let product = shop.product(500, 5).await;
-    let shopper = shop.shopper().await;
-    let order = shop.order(&shopper, &product, 1).await;
-    shop.settle().await;
-    let down = shop.inject(&json!({ "method": "GET", "answer": { "kind": "status", "status": 500 } })).await;
-    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
-    shop.dead(1).await;
+    let (shop, shopper, order, _, down) = without_an_event().await;
     let failed = ["webhooks", "list", "--status", "failed"];
     let listed = machine(shop.database.kassa(&[&failed[..], &["--json"]].concat()).await);
     assert_eq!(listed[0]["type"], "payment_intent.payment_failed");
@@ -172,7 +165,7 @@ async fn a_dead_job_is_dismissed_with_its_event_which_is_not_replayed_with_the_o
     let id = text(&job["id"]);
     let event = machine(shop.database.kassa(&["webhooks", "list", "--status", "failed", "--json"]).await)[0].take();
     let name = text(&event["stripe_event_id"]);
-    let failed = [["webhooks", "replay", "--failed"].as_slice(), &["--dry-run"]].concat();
+    let failed = ["webhooks", "replay", "--failed", "--dry-run"];
     assert!(done(shop.database.kassa(&failed).await).contains(name));
     assert_eq!(done(shop.database.kassa(&["jobs", "dismiss", id]).await), format!("{id} is no longer counted.\n"));
     shop.dead(0).await;

@@ -26,7 +26,6 @@ async fn a_refund_that_came_back_is_taken_off_what_went_back() {
         let (refunds, left) = (query("Refunded", "{{currency}}"), query("Revenue", "net"));
         eventually("the panels show it", async || {
             let shown = (prometheus.sum(&refunds).await?, prometheus.sum(&left).await?);
-            println!("{shown:?}");
             // Prometheus extends what it saw to the whole range, by a little.
             let is = |shown: f64, due: f64| (shown - due).abs() < 1.0 + due / 2.0;
             (is(shown.0, refunded) && is(shown.1, net)).then_some(())
