@@ -1,8 +1,19 @@
 //! What the programs tell people: logs. No secret, address, token or body is ever logged.
 
-use std::{fmt, fs::File, io, os::fd::AsFd as _, str::FromStr, sync::Arc};
+mod fields;
+mod lines;
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, IsTerminal as _},
+    os::fd::AsFd as _,
+    str::FromStr,
+};
 
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+pub use lines::Log;
 
 /// How lines are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,24 +41,25 @@ impl FromStr for LogFormat {
 #[error("must be text or json")]
 pub struct NotALogFormat;
 
-/// Sends log lines to standard error from now on, each by one call of the system: the lock that the standard library has around it
-/// would let the threads of a busy program wait for each other. Where standard error is a pipe, a line that is longer than PIPE_BUF (4096
-/// bytes on Linux) may be mixed with another thread's (pipe(7)): that is accepted, as lines are seldom so long.
+/// Sends log lines to standard error from now on, a few together. What was not sent yet is sent when the [`Log`] is dropped.
 ///
 /// # Errors
 /// When `filter` is not a filter, standard error is closed, or something logs already.
-pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<(), StartError> {
+pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<Log, StartError> {
     let filter = EnvFilter::try_new(filter).map_err(|_| StartError("LOG is not a valid filter"))?;
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|_| StartError("standard error can't be used"))?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(Arc::new(File::from(stderr)));
+    let (lines, log) = lines::to(File::from(stderr)).map_err(|_| StartError("there is no thread to log by"))?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(lines);
     let layer = match format {
-        LogFormat::Text => lines.with_ansi(io::IsTerminal::is_terminal(&io::stderr())).boxed(),
+        LogFormat::Text if io::stderr().is_terminal() => lines.with_ansi(true).boxed(),
+        LogFormat::Text => lines.with_ansi(false).fmt_fields(fields::Plain).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry()
         .with(layer.with_filter(filter))
         .try_init()
-        .map_err(|_| StartError("logging was set up twice"))
+        .map_err(|_| StartError("logging was set up twice"))?;
+    Ok(log)
 }
 
 /// Logging or metrics could not be set up.

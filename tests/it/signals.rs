@@ -150,14 +150,17 @@ async fn a_requests_id_is_in_its_answer_its_log_and_the_log_of_its_jobs() {
     let order = placed.expect(201);
     shop.settle().await;
 
-    let requests: BTreeSet<(String, String)> = lines(&shop.api.log())
-        .iter()
-        .filter(|line| line["message"] == "request")
-        .map(|line| (text(&line["route"]).to_owned(), in_span(line, "request", "request_id").to_owned()))
-        .collect();
-    for (route, id) in [("/cart/items", made.header("x-request-id")), ("/checkout", "the-checkout-of-today")] {
-        assert!(requests.contains(&(route.to_owned(), id.to_owned())), "{requests:?}");
-    }
+    let requests = [("/cart/items", made.header("x-request-id")), ("/checkout", "the-checkout-of-today")];
+    eventually("the requests are logged with their ids", async || {
+        let lines = lines(&shop.api.log());
+        let logged: BTreeSet<_> = lines
+            .iter()
+            .filter(|line| line["message"] == "request")
+            .map(|line| (text(&line["route"]), in_span(line, "request", "request_id")))
+            .collect();
+        requests.iter().all(|request| logged.contains(request)).then_some(())
+    })
+    .await;
     let log = eventually("the job's end is logged", async || {
         let lines = lines(&shop.worker.log());
         lines.iter().any(|line| in_span(line, "job", "queue") == "payment.create_intent").then_some(lines)

@@ -58,16 +58,19 @@ async fn one_search_by_its_trace_shows_a_purchase_from_the_checkout_to_the_mail(
     assert_eq!(told(&shop, "SELECT kind FROM stock_movements WHERE trace_id = $1", TRACE).await, set(&["sale"]));
     assert_eq!(told(&shop, "SELECT kind FROM emails WHERE trace_id = $1", TRACE).await, set(&["order_confirmed"]));
 
-    let api = lines(&shop.api.log());
-    let of_trace = |field: &str| -> BTreeSet<String> {
-        let requests = api.iter().filter(|line| line["message"] == "request");
-        requests
-            .filter(|line| in_span(line, "request", field) == TRACE)
-            .map(|line| text(&line["route"]).to_owned())
-            .collect()
-    };
-    assert_eq!(of_trace("trace_id"), set(&["/checkout"]));
-    assert_eq!(of_trace("linked_trace_id"), set(&["/webhooks/stripe"]), "a request of Stripe's has a trace of its own");
+    eventually("the API's log tells of each request, Stripe's with a trace of its own", async || {
+        let log = lines(&shop.api.log());
+        let of_trace = |field: &str| -> BTreeSet<_> {
+            let requests = log.iter().filter(|line| line["message"] == "request");
+            requests
+                .filter(|line| in_span(line, "request", field) == TRACE)
+                .map(|line| text(&line["route"]).to_owned())
+                .collect()
+        };
+        let told = (of_trace("trace_id"), of_trace("linked_trace_id"));
+        (told == (set(&["/checkout"]), set(&["/webhooks/stripe"]))).then_some(())
+    })
+    .await;
     eventually("the worker's log tells of each job", async || {
         let log = lines(&shop.worker.log());
         let of_trace = log.iter().filter(|line| in_span(line, "job", "trace_id") == TRACE);
