@@ -38,29 +38,36 @@ pub(crate) fn describe() {
     }
 }
 
-/// Lets the request through, then tells of it.
-pub(crate) async fn record<F: Future<Output = Response>>(
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response {
-    let method = label(request.method());
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let start = Instant::now();
-    let response = next(request).await;
-    let duration = start.elapsed();
+/// A request that is to be told of.
+pub(crate) struct Access {
+    method: &'static str,
+    route: Option<MatchedPath>,
+    start: Instant,
+}
 
-    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    let status = response.status().as_u16();
-    measure(method, route, |series| {
-        series.duration.record(duration.as_secs_f64());
-        series.count(status);
-    });
-    if route.starts_with("/health/") {
-        tracing::debug!(method, route, status, duration_ms = millis(duration), "request");
-    } else {
-        tracing::info!(method, route, status, duration_ms = millis(duration), "request");
+impl Access {
+    /// One that begins now.
+    pub(crate) fn begin(request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        Self { method: label(request.method()), route, start: Instant::now() }
     }
-    response
+
+    /// Tells of it, and of its answer.
+    pub(crate) fn tell(self, response: &Response) {
+        let duration = self.start.elapsed();
+        let method = self.method;
+        let route = self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+        let status = response.status().as_u16();
+        measure(method, route, |series| {
+            series.duration.record(duration.as_secs_f64());
+            series.count(status);
+        });
+        if route.starts_with("/health/") {
+            tracing::debug!(method, route, status, duration_ms = millis(duration), "request");
+        } else {
+            tracing::info!(method, route, status, duration_ms = millis(duration), "request");
+        }
+    }
 }
 
 /// What is counted of one method at one route.

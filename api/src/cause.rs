@@ -1,6 +1,6 @@
 //! The request's id and its trace: in each log line, and in each job that follows from the request; the id in each answer, too.
 
-use axum::{extract::Request, response::Response};
+use axum::response::Response;
 use common::{
     cause::{self, Cause},
     traceparent::{TraceId, Traceparent},
@@ -16,20 +16,36 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_LEN: usize = 128;
 
-/// Takes the client's own id if it is sane, else makes one, and goes on with the client's trace, or begins one; runs the request on
-/// their behalf.
-pub(crate) async fn keep_or_make<F: Future<Output = Response>>(
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response {
-    let headers = request.headers();
-    let id = headers.get(REQUEST_ID).and_then(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-    let header = HeaderValue::from_str(&id).expect("sane ids and UUIDs are visible ASCII");
-    let trace = trace(headers).map_or_else(Traceparent::start, Traceparent::child);
-    let span = tracing::info_span!("request", request_id = id, trace_id = %trace.trace_id(), linked_trace_id = Empty);
-    let mut response = cause::scope(Cause { request_id: Some(id), trace }, next(request).instrument(span)).await;
-    response.headers_mut().insert(REQUEST_ID, header);
-    response
+/// On whose behalf a request is run.
+pub(crate) struct Asked {
+    id: HeaderValue,
+    cause: Cause,
+    span: Span,
+}
+
+impl Asked {
+    /// Takes the client's own id if it is sane, else makes one, and goes on with the client's trace, or begins one.
+    pub(crate) fn by(headers: &HeaderMap) -> Self {
+        let id = headers.get(REQUEST_ID).and_then(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
+        let trace = trace(headers).map_or_else(Traceparent::start, Traceparent::child);
+        Self {
+            id: HeaderValue::from_str(&id).expect("sane ids and UUIDs are visible ASCII"),
+            span: tracing::info_span!(
+                "request",
+                request_id = id,
+                trace_id = %trace.trace_id(),
+                linked_trace_id = Empty
+            ),
+            cause: Cause { request_id: Some(id), trace },
+        }
+    }
+
+    /// Answers on their behalf.
+    pub(crate) async fn run(self, answer: impl Future<Output = Response>) -> Response {
+        let mut response = cause::scope(self.cause, answer.instrument(self.span)).await;
+        response.headers_mut().insert(REQUEST_ID, self.id);
+        response
+    }
 }
 
 /// Has the log lines of this request tell of another trace, too: that of what it brings news of.

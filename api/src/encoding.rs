@@ -20,26 +20,36 @@ const LARGEST: u64 = 1024 * 1024;
 
 const SUFFIX: &str = "-gzip\"";
 
-/// Packs the answer if that is worth it, and keeps the entity tags apart. Only what is read is packed: what is written is answered
-/// in short.
-pub(crate) async fn negotiate<F: Future<Output = Response>>(
-    mut request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response {
-    let is_read = request.method() == Method::GET;
-    let takes_gzip = takes_gzip(request.headers());
-    take_off_suffix(request.headers_mut(), header::IF_MATCH);
-    let has_packed = take_off_suffix(request.headers_mut(), header::IF_NONE_MATCH);
-    let mut response = next(request).await;
-    let has_it_already = response.status() == StatusCode::NOT_MODIFIED;
-    let can_be_packed = is_read && can_be_packed(&response);
-    if can_be_packed || has_it_already {
-        response.headers_mut().append(header::VARY, header::ACCEPT_ENCODING.into());
+/// What a request says of how its answer may be packed.
+pub(crate) struct Packing {
+    is_read: bool,
+    takes_gzip: bool,
+    has_packed: bool,
+}
+
+impl Packing {
+    /// Takes it out of a request: its handler sees the tags of answers as they are unpacked.
+    pub(crate) fn asked_for(request: &mut Request) -> Self {
+        let is_read = request.method() == Method::GET;
+        let headers = request.headers_mut();
+        take_off_suffix(headers, header::IF_MATCH);
+        let has_packed = take_off_suffix(headers, header::IF_NONE_MATCH);
+        Self { is_read, takes_gzip: takes_gzip(headers), has_packed }
     }
-    if has_it_already && has_packed {
-        put_on_suffix(response.headers_mut());
+
+    /// Packs the answer if that is worth it, and keeps the entity tags apart. Only what is read is packed: what is written is answered
+    /// in short.
+    pub(crate) async fn pack(self, mut response: Response) -> Response {
+        let has_it_already = response.status() == StatusCode::NOT_MODIFIED;
+        let can_be_packed = self.is_read && can_be_packed(&response);
+        if can_be_packed || has_it_already {
+            response.headers_mut().append(header::VARY, header::ACCEPT_ENCODING.into());
+        }
+        if has_it_already && self.has_packed {
+            put_on_suffix(response.headers_mut());
+        }
+        if can_be_packed && self.takes_gzip { packed(response).await } else { response }
     }
-    if can_be_packed && takes_gzip { packed(response).await } else { response }
 }
 
 /// Whether an answer is text, and neither too short nor too long.

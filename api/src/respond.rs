@@ -11,6 +11,9 @@ use common::id::ProductId;
 
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
+/// As many headers as an answer has as a rule, with those that are right for every one: room is made for them once.
+const HEADERS: usize = 16;
+
 /// Says that an earlier request with the same idempotency key did the work, where one did.
 pub(crate) fn replayed(replayed: bool) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {
     AppendHeaders(replayed.then_some((IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))))
@@ -52,8 +55,12 @@ impl Rendered {
         if known.matches(&self.etag) {
             return (StatusCode::NOT_MODIFIED, [(header::ETAG, self.etag)]).into_response();
         }
-        let json = HeaderValue::from_static("application/json");
-        ([(header::ETAG, self.etag), (header::CONTENT_TYPE, json)], self.body).into_response()
+        let mut response = Response::new(self.body.into());
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(header::ETAG, self.etag);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
     }
 
     /// How many bytes the body has.

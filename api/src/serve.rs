@@ -2,7 +2,7 @@
 
 use std::{error::Error, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Extension, Router};
+use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{
@@ -19,7 +19,7 @@ use tokio::{
     time,
 };
 use tokio_rustls::TlsAcceptor;
-use tower::Layer as _;
+use tower::ServiceExt as _;
 
 use crate::{
     client::{self, Client, Peer},
@@ -114,8 +114,13 @@ impl Connection {
     }
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: ClientStream<S>) {
-        let router = Extension(stream.left_unread()).layer(self.router);
-        let service = TowerToHyperService::new(Extension(self.peer).layer(router));
+        let left_unread = stream.left_unread();
+        let known = move |mut request: http::Request<_>| {
+            request.extensions_mut().insert(self.peer);
+            request.extensions_mut().insert(left_unread.clone());
+            request
+        };
+        let service = TowerToHyperService::new(self.router.map_request(known));
         let connection = self.http.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(error = &*error, "a connection broke"); // clients come and go

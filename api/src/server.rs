@@ -1,6 +1,6 @@
 //! The router, and the layers that every request goes through.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
     Router,
@@ -8,11 +8,15 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
+use futures::FutureExt as _;
 use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    access, cause, client, cors, encoding,
+    access::Access,
+    cause::Asked,
+    client::{self, Client},
+    cors,
+    encoding::Packing,
     extract::BODY_LIMIT,
     head, headers, openapi, ops,
     problem::{Problem, kinds},
@@ -33,56 +37,85 @@ pub fn router(app: AppState) -> Router {
 
 /// These routes, and whatever holds for all of them.
 fn shell(app: AppState, routes: Router<AppState>) -> Router {
-    let health = Router::from(ops::routes()).method_not_allowed_fallback(method_not_allowed);
-    let document = Router::from(openapi::router()).method_not_allowed_fallback(method_not_allowed);
-    // From the outside in. What belongs together is one layer, as each costs every request some copies and allocations.
+    let part = |part, router: Router<AppState>| {
+        let inside = middleware::from_fn_with_state((app.clone(), part), within);
+        router.method_not_allowed_fallback(method_not_allowed).layer(inside)
+    };
+    // Each layer costs every request some copies and allocations: what belongs together is one.
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(app.clone(), around))
-        .option_layer(cors::layer(&app.config.http))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn(within))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    routes
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(app.clone(), at_work))
-        .merge(document)
-        .fallback(unknown_path)
-        .layer(middleware::from_fn_with_state(app.clone(), counted))
-        .merge(health)
+        .option_layer(cors::layer(&app.config.http));
+    part(Part::Work, routes)
+        .merge(part(Part::Reading, Router::from(openapi::router()).fallback(unknown_path)))
+        .merge(part(Part::Health, ops::routes().into()))
         .layer(layers)
         .with_state(app)
 }
 
+/// What a request is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// What is done for a shop's clients.
+    Work,
+    /// The API's description, and whatever is not there.
+    Reading,
+    /// What probes ask for: always answered.
+    Health,
+}
+
 /// What is around every answer, refusals included.
-async fn around(State(app): State<AppState>, request: Request, next: Next) -> Response {
+async fn around(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let over_tls = app.config.http.tls.is_some();
-    let answer = |request| async move {
-        let mut response = encoding::negotiate(request, |request| next.run(request)).await;
+    let body = unread::watch(&mut request);
+    let (asked, access) = (Asked::by(request.headers()), Access::begin(&request));
+    let packing = Packing::asked_for(&mut request);
+    let answer = async move {
+        let mut response = packing.pack(next.run(request).await).await;
         headers::add(&mut response, over_tls);
+        access.tell(&response);
         response
     };
-    unread::settle(request, |request| cause::keep_or_make(request, |request| access::record(request, answer))).await
+    let mut response = asked.run(answer).await;
+    if let Some(body) = body {
+        body.settle(&mut response).await;
+    }
+    response
 }
 
-/// What holds for every request, those about health included.
-async fn within(request: Request, next: Next) -> Result<Response, Problem> {
+/// What holds for every request before somebody answers it. Who answers may panic, and may not take for ever.
+async fn within(
+    State((app, part)): State<(AppState, Part)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     head::check(&request)?;
+    DefaultBodyLimit::max(BODY_LIMIT).apply(&mut request);
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let limit = if route == Some(routes::UPLOADS) { UPLOAD_TIME_LIMIT } else { TIME_LIMIT };
-    tokio::time::timeout(limit, next.run(request)).await.map_err(|_| {
-        tracing::warn!("a request was given up after {} s", limit.as_secs());
-        Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
-            .retry_after(1)
-    })
+    let answered = AssertUnwindSafe(counted(&app, part, request, next)).catch_unwind();
+    match tokio::time::timeout(limit, answered).await {
+        Ok(answered) => answered.unwrap_or_else(|panic| Err(panicked(&*panic))),
+        Err(_) => {
+            tracing::warn!("a request was given up after {} s", limit.as_secs());
+            Err(Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
+                .retry_after(1))
+        }
+    }
 }
 
-/// Counts a request, whatever it asks for. Stripe's events are not counted: they come from few addresses, and in floods.
-async fn counted(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
-    if request.uri().path() == routes::WEBHOOKS {
+/// Counts a request, whatever it asks for, unless it is a probe's. Stripe's events are not counted: they come from few addresses, and in
+/// floods.
+async fn counted(app: &AppState, part: Part, request: Request, next: Next) -> Result<Response, Problem> {
+    if part == Part::Health {
         return Ok(next.run(request).await);
     }
-    let standing = app.limits.request(client::of(&app, request.extensions(), request.headers()))?;
-    let mut response = next.run(request).await;
+    let client = client::of(app, request.extensions(), request.headers());
+    let is_counted = request.uri().path() != routes::WEBHOOKS;
+    let standing = if is_counted { app.limits.request(client)? } else { None };
+    let mut response = match part {
+        Part::Work => in_slot(app, client, request, next).await.into_response(),
+        Part::Reading | Part::Health => next.run(request).await,
+    };
     if let Some(standing) = standing {
         standing.tell(response.headers_mut());
     }
@@ -90,9 +123,8 @@ async fn counted(State(app): State<AppState>, request: Request, next: Next) -> R
 }
 
 /// What holds for what is work.
-async fn at_work(State(app): State<AppState>, request: Request, next: Next) -> Result<Response, Problem> {
+async fn in_slot(app: &AppState, client: Client, request: Request, next: Next) -> Result<Response, Problem> {
     app.gate.pass()?;
-    let client = client::of(&app, request.extensions(), request.headers());
     app.load.in_slot(client, next.run(request)).await
 }
 
@@ -104,15 +136,14 @@ async fn method_not_allowed() -> Problem {
     Problem::new(kinds::METHOD_NOT_ALLOWED, "The `Allow` header says which methods this path knows.")
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the layer's")]
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Problem {
     let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     tracing::error!(panic = message, "a handler panicked");
-    Problem::of(kinds::INTERNAL).into_response()
+    Problem::of(kinds::INTERNAL)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! nobody.
 
 use std::{
+    mem,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -72,28 +73,37 @@ impl HttpBody for Kept {
     }
 }
 
-/// See the module.
-pub(crate) async fn settle<F: Future<Output = Response>>(
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response {
+/// The body of a request, looked after until its answer is there.
+pub(crate) struct Watched {
+    kept: Kept,
+    is_on_its_way: bool,
+    left_unread: Option<LeftUnread>,
+}
+
+/// Looks after a request's body, if there is one.
+pub(crate) fn watch(request: &mut Request) -> Option<Watched> {
     if request.body().is_end_stream() {
-        return next(request).await;
+        return None;
     }
-    let (head, body) = request.into_parts();
-    let left_unread = head.extensions.get::<LeftUnread>().cloned();
+    let body = mem::take(request.body_mut());
+    let kept = Kept(Arc::new(Mutex::new(State { body, ended: false })));
+    *request.body_mut() = Body::new(kept.clone());
     // To look for a body that waits to be asked for is to ask for it.
-    let is_on_its_way = !head.headers.contains_key(header::EXPECT);
-    let mut kept = Kept(Arc::new(Mutex::new(State { body, ended: false })));
-    let mut response = next(Request::from_parts(head, Body::new(kept.clone()))).await;
-    if !kept.is_end_stream() && is_on_its_way {
-        let _late = timeout(PATIENCE, kept.read_out()).await;
-    }
-    if !kept.is_end_stream() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-        if let Some(left_unread) = left_unread {
-            left_unread.tell();
+    let is_on_its_way = !request.headers().contains_key(header::EXPECT);
+    Some(Watched { kept, is_on_its_way, left_unread: request.extensions().get::<LeftUnread>().cloned() })
+}
+
+impl Watched {
+    /// See the module.
+    pub(crate) async fn settle(mut self, response: &mut Response) {
+        if !self.kept.is_end_stream() && self.is_on_its_way {
+            let _late = timeout(PATIENCE, self.kept.read_out()).await;
+        }
+        if !self.kept.is_end_stream() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            if let Some(left_unread) = self.left_unread {
+                left_unread.tell();
+            }
         }
     }
-    response
 }
