@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What holds in the shop's sessions and changes plans (common/src/db.rs).
-const SESSION: &str = "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.3";
+const SESSION: &str = "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.3 -c plan_cache_mode=force_generic_plan";
 /// More threads than this the machines have no use for that this was made for.
 const THREADS: usize = 2;
 

@@ -10,7 +10,7 @@ use std::{
 
 use chrono::TimeDelta;
 use sqlx::{
-    PgPool, Postgres, Transaction,
+    Connection as _, PgPool, Postgres, Transaction,
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -22,14 +22,20 @@ use crate::{clock::Clock, money::Currency};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What holds for each session. A process that froze, or whose host is gone, must not keep its locks: nothing that we do in a
 /// transaction waits for anything but the database.
-pub(crate) const SESSION: [(&str, &str); 6] = [
+pub(crate) const SESSION: [(&str, &str); 7] = [
     ("timezone", "UTC"),
+    // A statement is planned once, not for each of its first five executions on each connection (PREPARE, "Notes"). Those that are to be
+    // planned for what is asked say so: `begin_list`.
+    ("plan_cache_mode", "force_generic_plan"),
     ("pg_trgm.word_similarity_threshold", "0.3"), // what `<%` takes for alike: catalog/search.rs
     ("idle_in_transaction_session_timeout", "15s"),
     ("tcp_keepalives_idle", "15"),
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
 ];
+/// A connection that was used within this time is taken to be alive still. Another is asked first, so that one that broke unnoticed while
+/// there was little to do costs nobody an error; to ask each time would be a round trip for each use.
+const IDLE: Duration = Duration::from_secs(1);
 /// Pause between two looks at a database that can't be used yet.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -39,6 +45,15 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, known| {
+            Box::pin(async move {
+                if known.idle_for > IDLE {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options.options(SESSION))
 }
 

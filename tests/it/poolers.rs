@@ -108,6 +108,7 @@ async fn in_session_mode_a_shop_sells_as_without_a_pooler() {
     // What the doctor says, for the database in the place of the role, which the tests share.
     for (name, value) in [
         ("timezone", "UTC"),
+        ("plan_cache_mode", "force_generic_plan"),
         ("pg_trgm.word_similarity_threshold", "0.3"),
         ("idle_in_transaction_session_timeout", "15s"),
     ] {

@@ -179,24 +179,78 @@ pub(crate) async fn store(
     report: &IntentReport,
     seen: Seen,
 ) -> sqlx::Result<Stored> {
-    let known = sqlx::query!(
-        r#"SELECT id AS "id: PaymentIntentId", order_id AS "order_id: OrderId", generation, updated_at,
-                  status = 'succeeded' AS "had_succeeded!"
-           FROM payment_intents WHERE stripe_id = $1"#,
-        report.stripe_id
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let now_seen = known.as_ref().map(|row| row.updated_at);
-    let had_succeeded = known.as_ref().is_some_and(|row| row.had_succeeded);
-    let is_its = known.as_ref().is_none_or(|row| row.order_id == order.id); // only this order is locked
-    if !is_its || (!report.status.is_final() && now_seen != seen) {
+    let rows = rows(tx, order.id, &report.stripe_id).await?;
+    let known = rows.iter().find(|row| row.stripe_id.as_deref() == Some(&*report.stripe_id));
+    let is_its = known.is_none_or(|row| row.order_id == order.id); // only this order is locked
+    if !is_its || (!report.status.is_final() && known.map(|row| row.updated_at) != seen) {
         return Ok(Stored::Stale);
     }
-    let (id, generation) = match known {
-        Some(row) => (row.id, row.generation),
-        None => adopt(tx, order, report).await?,
+    let (row, generation) = match known {
+        Some(row) => (Some(row), row.generation),
+        None => adopted(&rows, report),
     };
+    let id = row.map_or_else(PaymentIntentId::new, |row| row.id);
+    let others = || rows.iter().filter(|other| other.id != id);
+    let other_succeeded = others().any(|other| other.succeeded && !other.duplicate);
+    let newest = others().filter(|other| other.stripe_id.is_some()).map(|other| other.generation).max();
+    let duplicate = other_succeeded && report.status == IntentStatus::Succeeded;
+    match row {
+        Some(_) => update(tx, id, report, duplicate).await?,
+        None => insert(tx, id, order.id, generation, report, duplicate).await?,
+    }
+    Ok(Stored::Written(StoredIntent {
+        id,
+        current: generation > 0 && newest.is_none_or(|newest| generation > newest),
+        had_succeeded: known.is_some_and(|row| row.succeeded),
+        other_succeeded,
+        has_refunds: rows.iter().any(|row| row.has_refunds),
+    }))
+}
+
+/// The row of an intent as it is found.
+struct Row {
+    id: PaymentIntentId,
+    order_id: OrderId,
+    generation: i32,
+    stripe_id: Option<String>,
+    updated_at: DateTime<Utc>,
+    succeeded: bool,
+    duplicate: bool,
+    /// Whether the order has refunds, of this intent or another; there are none without an intent.
+    has_refunds: bool,
+}
+
+/// The order's rows, and that of this intent of Stripe's, whosever it is.
+async fn rows(tx: &mut PgConnection, order: OrderId, stripe_id: &str) -> sqlx::Result<Vec<Row>> {
+    sqlx::query_as!(
+        Row,
+        r#"SELECT id AS "id: PaymentIntentId", order_id AS "order_id: OrderId", generation, stripe_id, updated_at,
+                  status = 'succeeded' AS "succeeded!", duplicate,
+                  EXISTS (SELECT FROM refunds WHERE order_id = $1) AS "has_refunds!"
+           FROM payment_intents WHERE order_id = $1 OR stripe_id = $2"#,
+        order.0,
+        stripe_id
+    )
+    .fetch_all(tx)
+    .await
+}
+
+/// The row and the generation for an intent that we see for the first time: those that wait for its id, or none and one beside.
+fn adopted<'a>(rows: &'a [Row], report: &IntentReport) -> (Option<&'a Row>, i32) {
+    let asked_for = report.generation.filter(|g| *g > 0).unwrap_or(1);
+    match rows.iter().find(|row| row.generation == asked_for) {
+        Some(row) if row.stripe_id.is_none() => (Some(row), asked_for),
+        Some(_) => (None, 0),
+        None => (None, asked_for),
+    }
+}
+
+async fn update(
+    tx: &mut PgConnection,
+    id: PaymentIntentId,
+    report: &IntentReport,
+    duplicate: bool,
+) -> sqlx::Result<()> {
     let error = report.last_error.as_ref();
     sqlx::query!(
         "UPDATE payment_intents
@@ -207,6 +261,8 @@ pub(crate) async fn store(
              client_secret = coalesce($6, client_secret),
              last_error_code = coalesce($7, last_error_code),
              last_error_message = coalesce($8, last_error_message),
+             stripe_id = $9,
+             duplicate = duplicate OR $10,
              updated_at = clock_timestamp()
          WHERE id = $1",
         id.0,
@@ -217,69 +273,44 @@ pub(crate) async fn store(
         report.client_secret,
         error.map(|e| e.code.as_str()),
         error.map(|e| e.message.as_str()),
+        report.stripe_id,
+        duplicate,
     )
-    .execute(&mut *tx)
-    .await?;
-    let others = sqlx::query!(
-        r#"SELECT coalesce(max(generation) FILTER (WHERE stripe_id IS NOT NULL), 0) AS "newest!",
-                  coalesce(bool_or(status = 'succeeded' AND NOT duplicate AND id <> $2), false) AS "succeeded!",
-                  EXISTS (SELECT FROM refunds WHERE order_id = $1) AS "has_refunds!"
-           FROM payment_intents WHERE order_id = $1"#,
-        order.id.0,
-        id.0,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let duplicate = others.succeeded && report.status == IntentStatus::Succeeded;
-    if duplicate {
-        sqlx::query!("UPDATE payment_intents SET duplicate = true WHERE id = $1", id.0).execute(tx).await?;
-    }
-    let current = generation > 0 && generation == others.newest;
-    Ok(Stored::Written(StoredIntent {
-        id,
-        current,
-        had_succeeded,
-        other_succeeded: others.succeeded,
-        has_refunds: others.has_refunds,
-    }))
+    .execute(tx)
+    .await
+    .map(|_| ())
 }
 
-/// Gives an intent that we see for the first time its row: that of its generation, or one beside.
-async fn adopt(tx: &mut PgConnection, order: &Order, report: &IntentReport) -> sqlx::Result<(PaymentIntentId, i32)> {
-    let asked_for = report.generation.filter(|g| *g > 0).unwrap_or(1);
-    let taken = sqlx::query!(
-        r#"SELECT id AS "id: PaymentIntentId", stripe_id FROM payment_intents WHERE order_id = $1 AND generation = $2"#,
-        order.id.0,
-        asked_for,
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let generation = match taken {
-        Some(row) if row.stripe_id.is_none() => {
-            sqlx::query!("UPDATE payment_intents SET stripe_id = $2 WHERE id = $1", row.id.0, report.stripe_id)
-                .execute(tx)
-                .await?;
-            return Ok((row.id, asked_for));
-        }
-        Some(_) => 0,
-        None => asked_for,
-    };
-    let id = PaymentIntentId::new();
+async fn insert(
+    tx: &mut PgConnection,
+    id: PaymentIntentId,
+    order: OrderId,
+    generation: i32,
+    report: &IntentReport,
+    duplicate: bool,
+) -> sqlx::Result<()> {
+    let error = report.last_error.as_ref();
     sqlx::query!(
-        "INSERT INTO payment_intents (id, order_id, generation, stripe_id, client_secret, amount, currency, status)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO payment_intents
+           (id, order_id, generation, stripe_id, client_secret, amount, currency, status, amount_received, last_error_code,
+            last_error_message, duplicate, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, clock_timestamp())",
         id.0,
-        order.id.0,
+        order.0,
         generation,
         report.stripe_id,
         report.client_secret,
         report.amount.0,
         report.currency,
         report.status.as_str(),
+        report.amount_received.0,
+        error.map(|e| e.code.as_str()),
+        error.map(|e| e.message.as_str()),
+        duplicate,
     )
     .execute(tx)
-    .await?;
-    Ok((id, generation))
+    .await
+    .map(|_| ())
 }
 
 /// The order's intents that have not ended at Stripe, as far as we know.

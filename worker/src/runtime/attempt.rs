@@ -73,14 +73,14 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::Arc, time::Instant};
 
     use common::{cause::Cause, config::JobLimits, id::JobId, jobs::Queue, traceparent::Traceparent};
     use serde::{Deserialize, Serialize};
     use tracing::Span;
 
     use super::*;
-    use crate::runtime::outcome::Verdict;
+    use crate::runtime::{metrics::Figures, outcome::Verdict};
 
     #[derive(Serialize, Deserialize)]
     struct Nothing;
@@ -98,6 +98,7 @@ mod tests {
         let assignment = Assignment {
             lease: Lease::new(JobId::new(), 1),
             queue: Nothing::QUEUE,
+            figures: Arc::new(Figures::of(Nothing::QUEUE)),
             failures: 0,
             cause: Cause { request_id: None, trace: Traceparent::start() },
             age_at_fetch: Duration::MAX / 2,

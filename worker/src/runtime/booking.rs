@@ -161,6 +161,9 @@ fn settle(in_flight: &InFlight, outcomes: Vec<Outcome>, booked: sqlx::Result<Boo
 }
 
 fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
+    if booked && *verdict == Verdict::Done {
+        return assignment.figures.done.increment(1);
+    }
     // A handler that completed its job and failed after that: its outcome is refused, rightly.
     let name = match booked {
         true => verdict.name(),
@@ -177,6 +180,5 @@ fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
 /// Counts a job that its handler completed in its own transaction.
 pub(super) fn completed(in_flight: &InFlight, assignment: &Assignment) {
     in_flight.let_go(&assignment.lease);
-    let done = Verdict::Done.name();
-    metrics::counter!(JOBS_ENDED, "queue" => assignment.queue.name(), "outcome" => done).increment(1);
+    assignment.figures.done.increment(1);
 }

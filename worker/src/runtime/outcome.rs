@@ -206,7 +206,7 @@ impl Verdict {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::{sync::Arc, time::Instant};
 
     use anyhow::Context as _;
     use common::{
@@ -218,6 +218,7 @@ mod tests {
     use tracing::Span;
 
     use super::*;
+    use crate::runtime::metrics::Figures;
 
     #[test]
     fn a_job_of_so_many_tries_is_given_up_after_the_last_however_young_it_is() {
@@ -231,6 +232,7 @@ mod tests {
             let assignment = Assignment {
                 lease: Lease::new(JobId::new(), failures + 1),
                 queue: Queue::PROCESS_IMAGE,
+                figures: Arc::new(Figures::of(Queue::PROCESS_IMAGE)),
                 failures,
                 cause: Cause { request_id: None, trace: Traceparent::start() },
                 age_at_fetch: age,

@@ -19,7 +19,8 @@ use super::{
     booking::{self, Outcome},
     database::Database,
     in_flight::InFlight,
-    leases, metrics,
+    leases,
+    metrics::{self, Figures},
     outcome::{JobError, Setback},
     schedule,
     slots::{Room, Slots},
@@ -187,6 +188,7 @@ impl Common {
             bell: self.wakeups.bell(queue.name()),
             stop: self.stop.clone(),
             outcomes: self.outcomes.clone(),
+            figures: Arc::new(Figures::of(queue)),
         }
     }
 }
