@@ -16,16 +16,16 @@ pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(crate) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const MAX_LEN: usize = 128;
 
-/// On whose behalf a request is run.
-pub(crate) struct Asked {
+/// Where a request is from: who asked, in which trace.
+pub(crate) struct Origin {
     id: HeaderValue,
     cause: Cause,
     span: Span,
 }
 
-impl Asked {
+impl Origin {
     /// Takes the client's own id if it is sane, else makes one, and goes on with the client's trace, or begins one.
-    pub(crate) fn by(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let id = headers.get(REQUEST_ID).and_then(sane).map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
         let trace = trace(headers).map_or_else(Traceparent::start, Traceparent::child);
         Self {
@@ -40,8 +40,8 @@ impl Asked {
         }
     }
 
-    /// Answers on their behalf.
-    pub(crate) async fn run(self, answer: impl Future<Output = Response>) -> Response {
+    /// Runs what answers the request under its id and in its trace, and puts the id into the answer.
+    pub(crate) async fn answer(self, answer: impl Future<Output = Response>) -> Response {
         let mut response = cause::scope(self.cause, answer.instrument(self.span)).await;
         response.headers_mut().insert(REQUEST_ID, self.id);
         response

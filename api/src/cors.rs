@@ -1,10 +1,12 @@
 //! Which other origins' scripts may call the API (the Fetch standard's CORS protocol): those that are configured. Without any,
 //! no answer says anything of it, and browsers keep strangers out.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
+use axum::{extract::Request, response::Response};
 use common::config;
 use http::{HeaderName, HeaderValue, Method, header};
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::cors::CorsLayer;
 
 use crate::{
@@ -53,4 +55,14 @@ pub(crate) fn layer(http: &config::Http) -> Option<CorsLayer> {
         .expose_headers(SHOWN)
         .max_age(REMEMBERED);
     (!origins.is_empty()).then_some(layer)
+}
+
+/// Has a request answered, and says of the answer what the protocol asks for. Whether a script may ask at all is answered here.
+pub(crate) async fn answer<F: Future<Output = Response>>(
+    layer: &CorsLayer,
+    request: Request,
+    answer: impl Fn(Request) -> F,
+) -> Response {
+    let answer = service_fn(async |request| Ok::<_, Infallible>(answer(request).await));
+    layer.layer(answer).oneshot(request).await.unwrap_or_else(|never| match never {})
 }

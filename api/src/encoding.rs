@@ -28,8 +28,8 @@ pub(crate) struct Packing {
 }
 
 impl Packing {
-    /// Takes it out of a request: its handler sees the tags of answers as they are unpacked.
-    pub(crate) fn asked_for(request: &mut Request) -> Self {
+    /// Reads what the client takes, and takes the suffix off the tags that it sent: handlers see one tag for each version.
+    pub(crate) fn take_from(request: &mut Request) -> Self {
         let is_read = request.method() == Method::GET;
         let headers = request.headers_mut();
         take_off_suffix(headers, header::IF_MATCH);

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    cause::Asked,
+    cause::Origin,
     problem::{Problem, kinds},
     state::AppState,
 };
@@ -47,7 +47,7 @@ pub(crate) fn router(app: AppState, metrics: Exposition) -> Router {
 }
 
 async fn with_an_id(request: Request, next: Next) -> Response {
-    Asked::by(request.headers()).run(next.run(request)).await
+    Origin::of(request.headers()).answer(next.run(request)).await
 }
 
 /// What a probe is told when all is well.

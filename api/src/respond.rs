@@ -11,8 +11,8 @@ use common::id::ProductId;
 
 pub(crate) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// As many headers as an answer has as a rule, with those that are right for every one: room is made for them once.
-const HEADERS: usize = 16;
+/// Room for the headers of most answers, those of `headers::add` included: a map that grows is copied each time.
+const USUAL_HEADERS: usize = 16;
 
 /// Says that an earlier request with the same idempotency key did the work, where one did.
 pub(crate) fn replayed(replayed: bool) -> AppendHeaders<Option<(HeaderName, HeaderValue)>> {
@@ -57,7 +57,7 @@ impl Rendered {
         }
         let mut response = Response::new(self.body.into());
         let headers = response.headers_mut();
-        headers.reserve(HEADERS);
+        headers.reserve(USUAL_HEADERS);
         headers.insert(header::ETAG, self.etag);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         response

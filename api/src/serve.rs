@@ -3,13 +3,10 @@
 use std::{error::Error, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto,
-        graceful::{GracefulShutdown, Watcher},
-    },
-    service::TowerToHyperService,
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
 };
 use ipnet::IpNet;
 use tokio::{
@@ -19,7 +16,7 @@ use tokio::{
     time,
 };
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
+use tower::Service as _;
 
 use crate::{
     client::{self, Client, Peer},
@@ -60,8 +57,8 @@ pub(crate) struct Entrance {
 /// Serves until `stopped` turns true; returns once the open requests are finished, after 25 seconds at most.
 pub(crate) async fn serve(entrance: Entrance, router: Router, mut stopped: watch::Receiver<bool>) {
     // HTTP/1.1 only: to guess the version, the first bytes would have to be waited for, without a limit.
-    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(BUFFER);
     let http = Arc::new(http);
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let connections = GracefulShutdown::new();
@@ -97,7 +94,7 @@ pub(crate) async fn serve(entrance: Entrance, router: Router, mut stopped: watch
 
 /// One of a client's.
 struct Connection {
-    http: Arc<auto::Builder<TokioExecutor>>,
+    http: Arc<http1::Builder>,
     router: Router,
     peer: Peer,
     _place: Share,
@@ -115,15 +112,14 @@ impl Connection {
 
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: ClientStream<S>) {
         let left_unread = stream.left_unread();
-        let known = move |mut request: http::Request<_>| {
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
             request.extensions_mut().insert(self.peer);
             request.extensions_mut().insert(left_unread.clone());
-            request
-        };
-        let service = TowerToHyperService::new(self.router.map_request(known));
-        let connection = self.http.serve_connection(TokioIo::new(stream), service).into_owned();
+            self.router.clone().call(request)
+        });
+        let connection = self.http.serve_connection(TokioIo::new(stream), service);
         if let Err(error) = self.watcher.watch(connection).await {
-            tracing::debug!(error = &*error, "a connection broke"); // clients come and go
+            tracing::debug!(error = &error as &dyn Error, "a connection broke"); // clients come and go
         }
     }
 }

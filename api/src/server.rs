@@ -1,6 +1,6 @@
-//! The router, and the layers that every request goes through.
+//! The router, and the layer that every request goes through.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,11 +9,11 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use futures::FutureExt as _;
-use tower::ServiceBuilder;
+use tower_http::cors::CorsLayer;
 
 use crate::{
     access::Access,
-    cause::Asked,
+    cause::Origin,
     client::{self, Client},
     cors,
     encoding::Packing,
@@ -35,47 +35,54 @@ pub fn router(app: AppState) -> Router {
     shell(app, routes::router().into())
 }
 
-/// These routes, and whatever holds for all of them.
+/// These routes, and whatever holds for all of them, from the outside in: [`answer`], CORS, and [`within`]. They are one layer, as each costs
+/// every request some copies and allocations.
 fn shell(app: AppState, routes: Router<AppState>) -> Router {
-    let part = |part, router: Router<AppState>| {
-        let inside = middleware::from_fn_with_state((app.clone(), part), within);
-        router.method_not_allowed_fallback(method_not_allowed).layer(inside)
+    let with = |kind, routes: Router<AppState>| {
+        let around = Arc::new(Around { app: app.clone(), kind, cors: cors::layer(&app.config.http) });
+        routes.method_not_allowed_fallback(method_not_allowed).layer(middleware::from_fn_with_state(around, answer))
     };
-    // Each layer costs every request some copies and allocations: what belongs together is one.
-    let layers = ServiceBuilder::new()
-        .layer(middleware::from_fn_with_state(app.clone(), around))
-        .option_layer(cors::layer(&app.config.http));
-    part(Part::Work, routes)
-        .merge(part(Part::Reading, Router::from(openapi::router()).fallback(unknown_path)))
-        .merge(part(Part::Health, ops::routes().into()))
-        .layer(layers)
+    with(Kind::Shop, routes)
+        .merge(with(Kind::Document, Router::from(openapi::router()).fallback(unknown_path)))
+        .merge(with(Kind::Probe, ops::routes().into()))
         .with_state(app)
 }
 
-/// What a request is counted as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// What is done for a shop's clients.
-    Work,
-    /// The API's description, and whatever is not there.
-    Reading,
-    /// What probes ask for: always answered.
-    Health,
+/// What is around a request.
+struct Around {
+    app: AppState,
+    kind: Kind,
+    cors: Option<CorsLayer>,
 }
 
-/// What is around every answer, refusals included.
-async fn around(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
-    let over_tls = app.config.http.tls.is_some();
+/// What a path is there for, and so what its requests are held to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The shop: so many for each address, in a slot, once the database is fit.
+    Shop,
+    /// The API's description, and paths at which nothing is: so many for each address.
+    Document,
+    /// Health: nothing.
+    Probe,
+}
+
+/// What holds for every answer, refusals included.
+async fn answer(State(around): State<Arc<Around>>, mut request: Request, next: Next) -> Response {
+    let over_tls = around.app.config.http.tls.is_some();
     let body = unread::watch(&mut request);
-    let (asked, access) = (Asked::by(request.headers()), Access::begin(&request));
-    let packing = Packing::asked_for(&mut request);
-    let answer = async move {
-        let mut response = packing.pack(next.run(request).await).await;
+    let (origin, access) = (Origin::of(request.headers()), Access::begin(&request));
+    let packing = Packing::take_from(&mut request);
+    let answered = async move {
+        let response = match &around.cors {
+            None => within(&around, request, next).await,
+            Some(cors) => cors::answer(cors, request, |request| within(&around, request, next.clone())).await,
+        };
+        let mut response = packing.pack(response).await;
         headers::add(&mut response, over_tls);
         access.tell(&response);
         response
     };
-    let mut response = asked.run(answer).await;
+    let mut response = origin.answer(answered).await;
     if let Some(body) = body {
         body.settle(&mut response).await;
     }
@@ -83,38 +90,40 @@ async fn around(State(app): State<AppState>, mut request: Request, next: Next) -
 }
 
 /// What holds for every request before somebody answers it. Who answers may panic, and may not take for ever.
-async fn within(
-    State((app, part)): State<(AppState, Part)>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
-    head::check(&request)?;
+async fn within(around: &Around, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = head::check(&request) {
+        return problem.into_response();
+    }
     DefaultBodyLimit::max(BODY_LIMIT).apply(&mut request);
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let limit = if route == Some(routes::UPLOADS) { UPLOAD_TIME_LIMIT } else { TIME_LIMIT };
-    let answered = AssertUnwindSafe(counted(&app, part, request, next)).catch_unwind();
-    match tokio::time::timeout(limit, answered).await {
-        Ok(answered) => answered.unwrap_or_else(|panic| Err(panicked(&*panic))),
-        Err(_) => {
+    let answered = tokio::time::timeout(limit, held_to_limits(around, request, next));
+    // What requests share is behind locks and atomics; whoever finds a lock poisoned goes on.
+    match AssertUnwindSafe(answered).catch_unwind().await {
+        Ok(Ok(answered)) => answered.into_response(),
+        Ok(Err(_elapsed)) => {
             tracing::warn!("a request was given up after {} s", limit.as_secs());
-            Err(Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
-                .retry_after(1))
+            Problem::new(kinds::UNAVAILABLE, "The request took too long; nothing of it was done, or all of it.")
+                .retry_after(1)
+                .into_response()
         }
+        Err(panic) => panicked(&*panic).into_response(),
     }
 }
 
-/// Counts a request, whatever it asks for, unless it is a probe's. Stripe's events are not counted: they come from few addresses, and in
-/// floods.
-async fn counted(app: &AppState, part: Part, request: Request, next: Next) -> Result<Response, Problem> {
-    if part == Part::Health {
+/// Lets a request through as often, and to as much, as its kind is let. Probes are always let through.
+async fn held_to_limits(around: &Around, request: Request, next: Next) -> Result<Response, Problem> {
+    let Around { app, kind, cors: _ } = around;
+    if *kind == Kind::Probe {
         return Ok(next.run(request).await);
     }
     let client = client::of(app, request.extensions(), request.headers());
+    // Stripe's events are not counted: they come from few addresses, and in floods.
     let is_counted = request.uri().path() != routes::WEBHOOKS;
     let standing = if is_counted { app.limits.request(client)? } else { None };
-    let mut response = match part {
-        Part::Work => in_slot(app, client, request, next).await.into_response(),
-        Part::Reading | Part::Health => next.run(request).await,
+    let mut response = match kind {
+        Kind::Shop => in_slot(app, client, request, next).await.into_response(),
+        Kind::Document | Kind::Probe => next.run(request).await,
     };
     if let Some(standing) = standing {
         standing.tell(response.headers_mut());
@@ -122,7 +131,6 @@ async fn counted(app: &AppState, part: Part, request: Request, next: Next) -> Re
     Ok(response)
 }
 
-/// What holds for what is work.
 async fn in_slot(app: &AppState, client: Client, request: Request, next: Next) -> Result<Response, Problem> {
     app.gate.pass()?;
     app.load.in_slot(client, next.run(request)).await
@@ -148,8 +156,6 @@ fn panicked(panic: &(dyn Any + Send)) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use axum::{
         body::{Body, to_bytes},
         routing::get,

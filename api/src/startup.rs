@@ -31,7 +31,7 @@ const MOST_OPERATORS: usize = 256;
 /// When an address is taken, or the database is one that this program can't serve: of another currency, say. A database that
 /// merely doesn't answer, or that others migrate, is waited for.
 pub async fn run(config: config::Api) -> anyhow::Result<()> {
-    let _log = telemetry::log_to_stderr(&config.log, config.log_format)?;
+    let _guard = telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = Exposition::start(config.currency)?;
     access::describe();
     cache::describe();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use common::clock::Clock;
+use common::{clock::Clock, db};
 use sqlx::postgres::PgConnectOptions;
 use tokio::process::Command;
 
@@ -18,8 +18,6 @@ use crate::{
     generator::{Pace, children_time},
 };
 
-/// What holds in the shop's sessions and changes plans (common/src/db.rs).
-const SESSION: &str = "-c timezone=UTC -c pg_trgm.word_similarity_threshold=0.3 -c plan_cache_mode=force_generic_plan";
 /// More threads than this the machines have no use for that this was made for.
 const THREADS: usize = 2;
 
@@ -79,7 +77,7 @@ impl Pgbench {
         command.arg("--file").arg(&file);
         command.arg("--host").arg(database.get_host()).arg(format!("--port={}", database.get_port()));
         command.arg("--username").arg(database.get_username()).arg(database.get_database().unwrap_or("postgres"));
-        command.env("PGPASSWORD", &self.password).env("PGOPTIONS", SESSION);
+        command.env("PGPASSWORD", &self.password).env("PGOPTIONS", session());
         let before = children_time();
         let ended = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
         let ended = ended.with_context(|| format!("running {}", self.program.display()))?;
@@ -133,6 +131,11 @@ impl Pgbench {
         }
         Ok(latencies)
     }
+}
+
+/// What holds in the shop's sessions, and changes plans, as libpq takes it.
+fn session() -> String {
+    db::SESSION.map(|(name, value)| format!("-c {name}={value}")).join(" ")
 }
 
 fn is_log(path: &Path) -> bool {

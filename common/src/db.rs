@@ -22,7 +22,7 @@ use crate::{clock::Clock, money::Currency};
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// What holds for each session. A process that froze, or whose host is gone, must not keep its locks: nothing that we do in a
 /// transaction waits for anything but the database.
-pub(crate) const SESSION: [(&str, &str); 7] = [
+pub const SESSION: [(&str, &str); 7] = [
     ("timezone", "UTC"),
     // A statement is planned once, not for each of its first five executions on each connection (PREPARE, "Notes"). Those that are to be
     // planned for what is asked say so: `begin_list`.
@@ -33,9 +33,9 @@ pub(crate) const SESSION: [(&str, &str); 7] = [
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
 ];
-/// A connection that was used within this time is taken to be alive still. Another is asked first, so that one that broke unnoticed while
-/// there was little to do costs nobody an error; to ask each time would be a round trip for each use.
-const IDLE: Duration = Duration::from_secs(1);
+/// How long a connection is trusted after sqlx asked it, as it was given back (0.8.6, `return_to_pool`), whether it is alive. After that it
+/// is asked again before it is given out, so that one that broke unnoticed costs nobody an error.
+const TRUSTED: Duration = Duration::from_millis(100);
 /// Pause between two looks at a database that can't be used yet.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -46,10 +46,10 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
-        .before_acquire(|connection, known| {
+        .before_acquire(|connection, metadata| {
             Box::pin(async move {
-                if known.idle_for > IDLE {
-                    connection.ping().await?;
+                if metadata.idle_for > TRUSTED {
+                    connection.ping().await?; // not `false`, which would part politely, and wait for a server that is gone
                 }
                 Ok(true)
             })
@@ -77,7 +77,7 @@ pub async fn begin_snapshot(pool: &PgPool) -> sqlx::Result<Transaction<'static, 
 }
 
 /// Begins a transaction as [`begin_snapshot`] does, for a list with filters of which any may be missing: each query is planned for those
-/// that are there. A plan for all of them (which Postgres keeps after a few times) would use no index of any. See [`begin`].
+/// that are there. A plan for all of them (which is what our sessions ask for) would use no index of any. See [`begin`].
 ///
 /// # Errors
 /// The database's.
@@ -91,11 +91,23 @@ async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transa
     #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
     let begun = tokio::spawn(async move {
         let asked = Instant::now();
-        let begun = pool.begin_with(statement).await;
+        let begun = begin_on_any(&pool, statement).await;
         metrics::begun(asked.elapsed());
         begun
     });
     begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+}
+
+/// Passes over connections that broke unnoticed, of which there may be as many as the pool holds: nothing was done yet.
+async fn begin_on_any(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
+    for _ in 0..pool.options().get_max_connections() {
+        match pool.begin_with(statement).await {
+            Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => {}
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("57P")) => {}
+            begun => return begun,
+        }
+    }
+    pool.begin_with(statement).await
 }
 
 /// Why a database can't be used as it is.

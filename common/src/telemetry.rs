@@ -13,7 +13,8 @@ use std::{
 
 use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-pub use lines::Log;
+use lines::Lines;
+pub use lines::LogGuard;
 
 /// How lines are logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +42,14 @@ impl FromStr for LogFormat {
 #[error("must be text or json")]
 pub struct NotALogFormat;
 
-/// Sends log lines to standard error from now on, a few together. What was not sent yet is sent when the [`Log`] is dropped.
+/// Sends log lines to standard error from now on, a few together. What was not sent yet is sent when the [`LogGuard`] is dropped.
 ///
 /// # Errors
 /// When `filter` is not a filter, standard error is closed, or something logs already.
-pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<Log, StartError> {
+pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<LogGuard, StartError> {
     let filter = EnvFilter::try_new(filter).map_err(|_| StartError("LOG is not a valid filter"))?;
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(|_| StartError("standard error can't be used"))?;
-    let (lines, log) = lines::to(File::from(stderr)).map_err(|_| StartError("there is no thread to log by"))?;
+    let (lines, guard) = Lines::to(File::from(stderr)).map_err(|_| StartError("there is no thread to log by"))?;
     let lines = tracing_subscriber::fmt::layer().with_writer(lines);
     let layer = match format {
         LogFormat::Text if io::stderr().is_terminal() => lines.with_ansi(true).boxed(),
@@ -59,7 +60,7 @@ pub fn log_to_stderr(filter: &str, format: LogFormat) -> Result<Log, StartError>
         .with(layer.with_filter(filter))
         .try_init()
         .map_err(|_| StartError("logging was set up twice"))?;
-    Ok(log)
+    Ok(guard)
 }
 
 /// Logging or metrics could not be set up.

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use common::db;
+
 use crate::harness::{Database, Shop, eventually, url};
 
 /// A running PgBouncer before the tests' cluster; it ends when dropped.
@@ -106,12 +108,7 @@ async fn in_session_mode_a_shop_sells_as_without_a_pooler() {
     let told = database.kassa_with(&["doctor"], &settings, "").await.out;
     assert!(told.contains("! sessions") && told.contains("ALTER ROLE"), "what is left out is told of: {told}");
     // What the doctor says, for the database in the place of the role, which the tests share.
-    for (name, value) in [
-        ("timezone", "UTC"),
-        ("plan_cache_mode", "force_generic_plan"),
-        ("pg_trgm.word_similarity_threshold", "0.3"),
-        ("idle_in_transaction_session_timeout", "15s"),
-    ] {
+    for (name, value) in db::SESSION.into_iter().filter(|(name, _)| !name.starts_with("tcp_")) {
         let set = format!("ALTER DATABASE %I SET {name} = ''{value}''");
         database.run(&format!("DO $$ BEGIN EXECUTE format('{set}', current_database()); END $$")).await;
     }

@@ -33,7 +33,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// When an address is taken, the way to Stripe or of mails can't be set up, or the database is one that this program can't work
 /// with: of another currency, say. A database that merely doesn't answer, or is not migrated yet, is waited for.
 pub async fn run(config: config::Worker) -> anyhow::Result<()> {
-    let _log = telemetry::log_to_stderr(&config.log, config.log_format)?;
+    let _guard = telemetry::log_to_stderr(&config.log, config.log_format)?;
     let metrics = Exposition::start(config.currency)?;
     metrics::describe();
     stripe::set_up_tls();

@@ -87,63 +87,7 @@ pub struct LastError {
     pub message: String,
 }
 
-/// One order of the user's.
-///
-/// # Errors
-/// The database's.
-pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
-    let rows = of_user(pool, user, Some(id), None, None, 1).await?;
-    Ok(rows.into_iter().next().map(|row| row.into_view(key).for_shopper()))
-}
-
-/// When each of these orders moved last. Those that aren't there are left out.
-///
-/// # Errors
-/// The database's.
-pub async fn moved(pool: &PgPool, orders: &[OrderId]) -> sqlx::Result<Vec<(OrderId, DateTime<Utc>)>> {
-    let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
-    let rows = sqlx::query!(r#"SELECT id AS "id: OrderId", updated_at FROM orders WHERE id = ANY($1)"#, &ids);
-    Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.id, row.updated_at)).collect())
-}
-
-/// The user's orders, newest first: `limit` of them, placed before `before`, in one status if asked for.
-///
-/// # Errors
-/// The database's.
-pub async fn list(
-    pool: &PgPool,
-    user: UserId,
-    status: Option<Status>,
-    before: Option<OrderId>,
-    limit: Limit,
-    key: &str,
-) -> sqlx::Result<Page<OrderView>> {
-    let one_more = limit.one_more();
-    let rows = of_user(pool, user, None, status, before, one_more).await?;
-    let orders = rows.into_iter().map(|row| row.into_view(key).for_shopper()).collect();
-    Ok(Page::from_rows(orders, limit, |order| order.id))
-}
-
-/// An order as it is read, in one statement.
-struct Row {
-    id: OrderId,
-    number: i64,
-    status: Status,
-    total: Money,
-    currency: String,
-    refunded_total: Money,
-    expires_at: DateTime<Utc>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-    cancel_reason: Option<CancelReason>,
-    intent_id: Option<String>,
-    client_secret: Option<String>,
-    last_error_code: Option<String>,
-    last_error_message: Option<String>,
-    items: Json<Vec<OrderItemView>>,
-}
-
-/// The columns of a [`Row`] are asked for twice; each query is checked at compile time all the same. What a line comes to was checked
+/// The columns of a [`Row`] are asked for thrice; each query is checked at compile time all the same. What a line comes to was checked
 /// when the order was placed.
 macro_rules! rows {
     ($conditions:tt $(, $value:expr)* $(,)?) => {
@@ -169,28 +113,68 @@ macro_rules! rows {
     };
 }
 
-async fn of_user(
+/// One order of the user's.
+///
+/// # Errors
+/// The database's.
+pub async fn view(pool: &PgPool, user: UserId, id: OrderId, key: &str) -> sqlx::Result<Option<OrderView>> {
+    let row = rows!("o.id = $1 AND o.user_id = $2", id.0, user.0).fetch_optional(pool).await?;
+    Ok(row.map(|row| row.into_view(key).for_shopper()))
+}
+
+/// When each of these orders moved last. Those that aren't there are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn moved(pool: &PgPool, orders: &[OrderId]) -> sqlx::Result<Vec<(OrderId, DateTime<Utc>)>> {
+    let ids: Vec<Uuid> = orders.iter().map(|order| order.0).collect();
+    let rows = sqlx::query!(r#"SELECT id AS "id: OrderId", updated_at FROM orders WHERE id = ANY($1)"#, &ids);
+    Ok(rows.fetch_all(pool).await?.into_iter().map(|row| (row.id, row.updated_at)).collect())
+}
+
+/// The user's orders, newest first: `limit` of them, placed before `before`, in one status if asked for.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
     pool: &PgPool,
     user: UserId,
-    id: Option<OrderId>,
     status: Option<Status>,
     before: Option<OrderId>,
-    limit: i64,
-) -> sqlx::Result<Vec<Row>> {
-    rows!(
-        "o.user_id = $1
-           AND ($2::uuid IS NULL OR o.id = $2)
-           AND ($3::text IS NULL OR o.status = $3)
-           AND ($4::uuid IS NULL OR o.id < $4)
-         ORDER BY o.id DESC LIMIT $5",
+    limit: Limit,
+    key: &str,
+) -> sqlx::Result<Page<OrderView>> {
+    let one_more = limit.one_more();
+    let rows = rows!(
+        "o.user_id = $1 AND ($2::text IS NULL OR o.status = $2) AND ($3::uuid IS NULL OR o.id < $3)
+         ORDER BY o.id DESC LIMIT $4",
         user.0,
-        id.map(|id| id.0),
         status.map(Status::name),
         before.map(|id| id.0),
-        limit,
-    )
-    .fetch_all(pool)
-    .await
+        one_more,
+    );
+    let rows = rows.fetch_all(pool).await?;
+    let orders = rows.into_iter().map(|row| row.into_view(key).for_shopper()).collect();
+    Ok(Page::from_rows(orders, limit, |order| order.id))
+}
+
+/// An order as it is read, in one statement.
+struct Row {
+    id: OrderId,
+    number: i64,
+    status: Status,
+    total: Money,
+    currency: String,
+    refunded_total: Money,
+    expires_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    cancel_reason: Option<CancelReason>,
+    intent_id: Option<String>,
+    client_secret: Option<String>,
+    last_error_code: Option<String>,
+    last_error_message: Option<String>,
+    items: Json<Vec<OrderItemView>>,
 }
 
 /// These orders, whoever's they are, the newest first.

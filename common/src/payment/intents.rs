@@ -179,7 +179,7 @@ pub(crate) async fn store(
     report: &IntentReport,
     seen: Seen,
 ) -> sqlx::Result<Stored> {
-    let rows = rows(tx, order.id, &report.stripe_id).await?;
+    let rows = find_rows(tx, order.id, &report.stripe_id).await?;
     let known = rows.iter().find(|row| row.stripe_id.as_deref() == Some(&*report.stripe_id));
     let is_its = known.is_none_or(|row| row.order_id == order.id); // only this order is locked
     if !is_its || (!report.status.is_final() && known.map(|row| row.updated_at) != seen) {
@@ -187,7 +187,7 @@ pub(crate) async fn store(
     }
     let (row, generation) = match known {
         Some(row) => (Some(row), row.generation),
-        None => adopted(&rows, report),
+        None => place(&rows, report),
     };
     let id = row.map_or_else(PaymentIntentId::new, |row| row.id);
     let others = || rows.iter().filter(|other| other.id != id);
@@ -221,7 +221,7 @@ struct Row {
 }
 
 /// The order's rows, and that of this intent of Stripe's, whosever it is.
-async fn rows(tx: &mut PgConnection, order: OrderId, stripe_id: &str) -> sqlx::Result<Vec<Row>> {
+async fn find_rows(tx: &mut PgConnection, order: OrderId, stripe_id: &str) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as!(
         Row,
         r#"SELECT id AS "id: PaymentIntentId", order_id AS "order_id: OrderId", generation, stripe_id, updated_at,
@@ -235,8 +235,9 @@ async fn rows(tx: &mut PgConnection, order: OrderId, stripe_id: &str) -> sqlx::R
     .await
 }
 
-/// The row and the generation for an intent that we see for the first time: those that wait for its id, or none and one beside.
-fn adopted<'a>(rows: &'a [Row], report: &IntentReport) -> (Option<&'a Row>, i32) {
+/// Where an intent that we see for the first time belongs: the row of its generation that has no id of Stripe's yet, a new row for that
+/// generation, or a new one beside (generation 0) where it is taken.
+fn place<'a>(rows: &'a [Row], report: &IntentReport) -> (Option<&'a Row>, i32) {
     let asked_for = report.generation.filter(|g| *g > 0).unwrap_or(1);
     match rows.iter().find(|row| row.generation == asked_for) {
         Some(row) if row.stripe_id.is_none() => (Some(row), asked_for),
@@ -245,6 +246,7 @@ fn adopted<'a>(rows: &'a [Row], report: &IntentReport) -> (Option<&'a Row>, i32)
     }
 }
 
+/// Writes it into a row that is there, which may have been without its id.
 async fn update(
     tx: &mut PgConnection,
     id: PaymentIntentId,
@@ -281,6 +283,7 @@ async fn update(
     .map(|_| ())
 }
 
+/// Writes it into a row of its own.
 async fn insert(
     tx: &mut PgConnection,
     id: PaymentIntentId,

@@ -1,5 +1,5 @@
-//! The fields of log lines for people, where nothing is coloured. tracing-subscriber's own formatter asks for each part of each field
-//! how it is to be painted; of the line of a request, that takes as long as all else of it. The text is the same.
+//! The fields of log lines for people, where nothing is coloured: the text of tracing-subscriber's own formatter, without asking for each
+//! part of each field how it is to be painted (docs/adr/0021).
 
 use std::fmt;
 
@@ -32,6 +32,9 @@ struct Visitor<'w> {
 impl Visitor<'_> {
     /// Writes a field whose text needs no care.
     fn plainly(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if field.name().starts_with("log.") {
+            return; // a record of the `log` crate says where it is from; its line has that already
+        }
         let space = if self.is_first { "" } else { " " };
         self.is_first = false;
         let writer = &mut self.writer;
@@ -131,6 +134,7 @@ mod tests {
             tracing::info!(method = "GET", status = 200, duration_ms = 0.25, tls = false, "a request");
             tracing::warn!(quoted = "\"a\\b\"\n\u{1b}[31m", error = &error as &dyn std::error::Error);
             tracing::info!(debug = ?Some("x"), display = %"line\nline", r#type = "raw", "{} \u{1b}[31m", "words");
+            tracing::info!("log.target" = "x", "log.line" = 3_u32, count = 200_u16, "from the log crate");
             tracing::info!("nothing else");
         });
         let bytes = kept.0.lock().expect("nobody panics").clone();

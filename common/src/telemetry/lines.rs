@@ -1,5 +1,5 @@
 //! How log lines get to a file: gathered for a moment and written together, as a call of the system for each would cost a busy API a
-//! twelfth of its time. A line that warns is written before its thread goes on, with all that came before it.
+//! twelfth of its time (docs/adr/0021). A line that warns is written before its thread goes on, with all that came before it.
 
 use std::{
     fs::File,
@@ -17,8 +17,8 @@ use tracing_subscriber::fmt::MakeWriter;
 const LINGER: Duration = Duration::from_millis(2);
 /// Most bytes that are kept back: who brings more waits until they are written.
 const MOST: usize = 64 * 1024;
-/// Written at once, in bytes: a pipe takes so much without mixing it with what other processes write (pipe(7), PIPE_BUF on Linux).
-const TOGETHER: usize = 4096;
+/// Most bytes in one write: so many a pipe takes without mixing them with what other processes write (pipe(7); its value on Linux).
+const PIPE_BUF: usize = 4096;
 
 /// See the module.
 #[derive(Clone)]
@@ -26,86 +26,99 @@ pub(super) struct Lines(Arc<Shared>);
 
 struct Shared {
     gathered: Mutex<Gathered>,
-    /// Something is there to be written, or the end has come.
-    news: Condvar,
+    /// There is something to write, or the end has come.
+    wake: Condvar,
     /// Locked before `gathered` where both are, so that lines keep their order.
-    out: Mutex<Out>,
+    sink: Mutex<Sink>,
 }
 
 #[derive(Default)]
 struct Gathered {
     lines: Vec<u8>,
+    /// Nobody writes what is kept back any more.
     ended: bool,
 }
 
-struct Out {
+struct Sink {
     file: File,
     /// What is being written.
     lines: Vec<u8>,
 }
 
-/// Writes what is left when it is dropped, and ends the thread that writes.
-#[must_use]
-pub struct Log(Lines);
+/// Writes what is left when it is dropped, and tells the thread that writes to end. Whatever comes then is written line by line.
+#[must_use = "dropped, it has lines written one by one"]
+pub struct LogGuard(Lines);
 
-impl Drop for Log {
+impl Drop for LogGuard {
     fn drop(&mut self) {
-        lock(&self.0.0.gathered).ended = true;
-        self.0.0.news.notify_one();
-        let _nobody_to_tell = self.0.0.write();
+        let shared = &self.0.0;
+        lock(&shared.gathered).ended = true;
+        shared.wake.notify_one();
+        let _nobody_to_tell = shared.write();
     }
 }
 
-/// Writes lines to a file from now on.
-///
-/// # Errors
-/// When the system has no thread for it.
-pub(super) fn to(file: File) -> io::Result<(Lines, Log)> {
-    let out = Mutex::new(Out { file, lines: vec![] });
-    let lines = Lines(Arc::new(Shared { gathered: Mutex::default(), news: Condvar::new(), out }));
-    let shared = lines.0.clone();
-    thread::Builder::new().name("log".to_owned()).spawn(move || shared.write_on())?;
-    Ok((lines.clone(), Log(lines)))
+impl Lines {
+    /// Writes them to a file, by a thread of their own.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(super) fn to(file: File) -> io::Result<(Self, LogGuard)> {
+        let lines = Self::new(file);
+        let shared = lines.0.clone();
+        thread::Builder::new().name("log".to_owned()).spawn(move || shared.run())?;
+        Ok((lines.clone(), LogGuard(lines)))
+    }
+
+    fn new(file: File) -> Self {
+        let sink = Mutex::new(Sink { file, lines: vec![] });
+        Self(Arc::new(Shared { gathered: Mutex::default(), wake: Condvar::new(), sink }))
+    }
 }
 
 impl Shared {
-    fn write_on(&self) {
+    fn run(&self) {
         loop {
             let is_idle = |gathered: &mut Gathered| gathered.lines.is_empty() && !gathered.ended;
-            let gathered = self.news.wait_while(lock(&self.gathered), is_idle).unwrap_or_else(PoisonError::into_inner);
+            let gathered = self.wake.wait_while(lock(&self.gathered), is_idle).unwrap_or_else(PoisonError::into_inner);
             if gathered.ended {
-                return; // whoever comes now writes by itself
+                return;
             }
             drop(gathered);
-            thread::sleep(LINGER);
+            thread::sleep(LINGER); // others may add theirs meanwhile
             let _nobody_to_tell = self.write();
         }
     }
 
     /// Writes all that is gathered.
     fn write(&self) -> io::Result<()> {
-        let mut out = lock(&self.out);
-        let Out { file, lines } = &mut *out;
+        let mut sink = lock(&self.sink);
+        let Sink { file, lines } = &mut *sink;
         mem::swap(lines, &mut lock(&self.gathered).lines);
-        let mut left = lines.as_slice();
-        let mut outcome = Ok(());
-        while !left.is_empty() && outcome.is_ok() {
-            let (now, later) = left.split_at(whole_lines(left));
-            outcome = file.write_all(now);
-            left = later;
-        }
+        let written = write_lines(file, lines);
         lines.clear();
-        outcome
+        written
     }
 }
 
-/// How many bytes are to be written at once: as many whole lines as fit, at least one.
+/// Those that can't be written are lost, and no others.
+fn write_lines(file: &mut File, mut lines: &[u8]) -> io::Result<()> {
+    let mut outcome = Ok(());
+    while !lines.is_empty() {
+        let (now, later) = lines.split_at(whole_lines(lines));
+        outcome = outcome.and(file.write_all(now));
+        lines = later;
+    }
+    outcome
+}
+
+/// How many bytes go into one write: as many whole lines as fit, at least one.
 fn whole_lines(bytes: &[u8]) -> usize {
-    if bytes.len() <= TOGETHER {
+    if bytes.len() <= PIPE_BUF {
         return bytes.len();
     }
     let is_end = |byte: &u8| *byte == b'\n';
-    let fitting = bytes[..TOGETHER].iter().rposition(is_end);
+    let fitting = bytes[..PIPE_BUF].iter().rposition(is_end);
     fitting.or_else(|| bytes.iter().position(is_end)).map_or(bytes.len(), |end| end + 1)
 }
 
@@ -116,18 +129,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Takes one line.
 pub(super) struct Line<'a> {
     shared: &'a Shared,
-    at_once: bool,
+    warns: bool,
 }
 
 impl<'a> MakeWriter<'a> for Lines {
     type Writer = Line<'a>;
 
     fn make_writer(&'a self) -> Line<'a> {
-        Line { shared: &self.0, at_once: true }
+        Line { shared: &self.0, warns: true }
     }
 
     fn make_writer_for(&'a self, meta: &Metadata<'_>) -> Line<'a> {
-        Line { shared: &self.0, at_once: *meta.level() <= Level::WARN }
+        Line { shared: &self.0, warns: *meta.level() <= Level::WARN } // the graver, the less
     }
 }
 
@@ -135,14 +148,14 @@ impl Write for Line<'_> {
     /// tracing-subscriber hands over a whole line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut gathered = lock(&self.shared.gathered);
-        let was_empty = gathered.lines.is_empty();
+        let is_first = gathered.lines.is_empty();
         gathered.lines.extend_from_slice(line);
-        let now = self.at_once || gathered.ended || gathered.lines.len() > MOST;
+        let is_due = self.warns || gathered.ended || gathered.lines.len() > MOST;
         drop(gathered);
-        if now {
+        if is_due {
             self.shared.write()?;
-        } else if was_empty {
-            self.shared.news.notify_one();
+        } else if is_first {
+            self.shared.wake.notify_one();
         }
         Ok(line.len())
     }
@@ -154,50 +167,96 @@ impl Write for Line<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, os::fd::OwnedFd};
+    use std::{
+        io::{PipeReader, Read as _},
+        os::fd::OwnedFd,
+    };
+
+    use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
 
-    /// Lines, and where they arrive.
-    fn pipe() -> (Lines, Log, io::PipeReader) {
+    fn pipe() -> (PipeReader, File) {
         let (reader, writer) = io::pipe().expect("the system has a pipe");
-        let (lines, log) = to(File::from(OwnedFd::from(writer))).expect("and a thread");
-        (lines, log, reader)
+        (reader, File::from(OwnedFd::from(writer)))
     }
 
-    fn line(lines: &Lines, at_once: bool, text: &str) {
-        let written = Line { shared: &lines.0, at_once }.write(text.as_bytes()).expect("the pipe is open");
-        assert_eq!(written, text.len());
-    }
-
-    fn arrives(reader: &mut io::PipeReader, text: &str) {
+    fn arrives(reader: &mut PipeReader, text: &str) {
         let mut bytes = vec![0; text.len()];
         reader.read_exact(&mut bytes).expect("the pipe is open");
         assert_eq!(String::from_utf8_lossy(&bytes), text);
     }
 
+    /// What is kept back, where no thread writes it.
+    fn kept_back(lines: &Lines) -> usize {
+        lock(&lines.0.gathered).lines.len()
+    }
+
+    fn line(lines: &Lines, text: &str) {
+        let written = Line { shared: &lines.0, warns: false }.write(text.as_bytes()).expect("the pipe is open");
+        assert_eq!(written, text.len());
+    }
+
     #[test]
-    fn a_line_arrives_by_itself_and_in_its_turn() {
-        let (lines, log, mut reader) = pipe();
-        line(&lines, false, "one\n");
-        arrives(&mut reader, "one\n");
-        line(&lines, false, "two\n");
-        line(&lines, true, "three\n");
-        arrives(&mut reader, "two\nthree\n");
-        drop(log);
+    fn a_line_that_warns_is_written_at_once_with_those_before_it() {
+        let (mut reader, writer) = pipe();
+        let lines = Lines::new(writer);
+        let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false).without_time();
+        let subscriber = tracing_subscriber::registry().with(layer.with_writer(lines.clone()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info!("one");
+            assert_ne!(kept_back(&lines), 0);
+            tracing::warn!("two");
+            assert_eq!(kept_back(&lines), 0);
+            arrives(&mut reader, " INFO one\n WARN two\n");
+            tracing::error!("three");
+            assert_eq!(kept_back(&lines), 0);
+            arrives(&mut reader, "ERROR three\n");
+        });
+    }
+
+    #[test]
+    fn who_brings_too_much_waits_until_it_is_written() {
+        let (mut reader, writer) = pipe();
+        let lines = Lines::new(writer);
+        let long = format!("{}\n", "x".repeat(MOST));
+        thread::scope(|scope| {
+            scope.spawn(|| line(&lines, &long)); // more than the pipe takes unread
+            arrives(&mut reader, &long);
+        });
+        assert_eq!(kept_back(&lines), 0);
+    }
+
+    #[test]
+    fn a_line_that_nothing_follows_arrives() {
+        let (mut reader, writer) = pipe();
+        let (lines, guard) = Lines::to(writer).expect("the system has a thread");
+        for text in ["one\n", "two\n"] {
+            line(&lines, text);
+            arrives(&mut reader, text);
+        }
+        drop(guard);
     }
 
     #[test]
     fn what_is_left_is_written_at_the_end_and_what_comes_then_at_once() {
-        let (lines, log, mut reader) = pipe();
-        line(&lines, false, "one\n");
-        drop(log);
-        line(&lines, false, "two\n");
-        drop(lines);
+        let (mut reader, writer) = pipe();
+        let lines = Lines::new(writer);
+        line(&lines, "one\n");
+        drop(LogGuard(lines.clone()));
+        line(&lines, "two\n");
+        assert_eq!(kept_back(&lines), 0);
+        arrives(&mut reader, "one\ntwo\n");
+    }
+
+    #[test]
+    fn the_thread_ends_with_the_guard() {
+        let (mut reader, writer) = pipe();
+        let (lines, guard) = Lines::to(writer).expect("the system has a thread");
+        drop((lines, guard));
         let mut all = String::new();
-        // The thread that wrote has gone, or the pipe would stay open.
-        reader.read_to_string(&mut all).expect("the pipe is open");
-        assert_eq!(all, "one\ntwo\n");
+        reader.read_to_string(&mut all).expect("the thread has let go of the pipe");
+        assert_eq!(all, "");
     }
 
     #[test]

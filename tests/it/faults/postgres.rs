@@ -174,6 +174,30 @@ async fn a_request_whose_connection_is_ended_by_the_server_is_told_to_come_again
     shop.finish().await;
 }
 
+/// A restart, a failover or an operator may end connections that nobody uses at that moment.
+#[tokio::test]
+async fn connections_that_were_ended_while_nobody_used_them_cost_nobody_an_error() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 50).await;
+    let crowd = shop.crowd(8).await;
+    let all_buy = async |key: &str| {
+        join_all(crowd.iter().map(async |shopper| {
+            shopper.put_in_cart(&product, 1).await.expect(201);
+            shopper.check_out_under(key).await.expect(201);
+        }))
+        .await;
+    };
+    all_buy("first").await;
+    shop.settle().await;
+    let of_api = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kassa-api' AND query NOT LIKE 'LISTEN%'";
+    let in_use = format!("SELECT count(*) {of_api} AND (state <> 'idle' OR state_change > now() - interval '0.2 s')");
+    eventually("nobody uses them", async || (shop.count(&in_use).await == 0).then_some(())).await;
+    let ended = format!("SELECT count(pg_terminate_backend(pid)) {of_api}");
+    assert!(shop.count(&ended).await > 1);
+    all_buy("second").await;
+    shop.finish().await;
+}
+
 /// A client that goes away ends its request wherever that stands. A connection that went back to the pool in the midst of `BEGIN` once took
 /// what the next request wrote into a transaction that nobody committed.
 #[tokio::test]

@@ -80,7 +80,7 @@ mod tests {
     use tracing::Span;
 
     use super::*;
-    use crate::runtime::{metrics::Figures, outcome::Verdict};
+    use crate::runtime::{outcome::Verdict, series::Series};
 
     #[derive(Serialize, Deserialize)]
     struct Nothing;
@@ -98,7 +98,7 @@ mod tests {
         let assignment = Assignment {
             lease: Lease::new(JobId::new(), 1),
             queue: Nothing::QUEUE,
-            figures: Arc::new(Figures::of(Nothing::QUEUE)),
+            series: Arc::new(Series::of(Nothing::QUEUE)),
             failures: 0,
             cause: Cause { request_id: None, trace: Traceparent::start() },
             age_at_fetch: Duration::MAX / 2,

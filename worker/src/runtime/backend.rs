@@ -35,8 +35,8 @@ use super::{
     database::Database,
     fetch::{self, Fetched},
     in_flight::{Assignment, InFlight},
-    metrics::Figures,
     outcome::{Reason, Setback, Verdict},
+    series::Series,
     slots::{Place, Slots},
 };
 
@@ -59,7 +59,7 @@ pub(super) struct QueueBackend {
     /// From then on nothing is fetched.
     pub(super) stop: CancellationToken,
     pub(super) outcomes: mpsc::Sender<Outcome>,
-    pub(super) figures: Arc<Figures>,
+    pub(super) series: Arc<Series>,
 }
 
 /// A job's id in apalis' words: a ULID is the same 128 bits as a UUID.
@@ -202,7 +202,7 @@ impl QueueBackend {
     /// Makes a request of a job. One that can't be decoded is dead.
     async fn accept<P: Payload>(&self, job: Fetched, place: Place) -> Option<Request<P, SqlContext>> {
         let queue = self.queue.name();
-        self.figures.start_delay.record(job.delay);
+        self.series.start_delay.record(job.delay);
         let trace = trace_of(&job);
         let span = tracing::info_span!(
             "job", job_id = %job.id, queue, attempt = job.attempt, request_id = job.request_id, trace_id = %trace.trace_id()
@@ -211,7 +211,7 @@ impl QueueBackend {
         let assignment = Assignment {
             lease: Lease::new(job.id, job.attempt),
             queue: self.queue,
-            figures: Arc::clone(&self.figures),
+            series: Arc::clone(&self.series),
             failures: job.failures,
             cause: Cause { request_id: job.request_id, trace },
             age_at_fetch: Duration::try_from_secs_f64(job.age).unwrap_or_default(),
@@ -287,7 +287,7 @@ impl<P, R: Sync, C> Ack<P, R, C> for Acknowledge {
             return Err(io::Error::other("an attempt ended that nobody began"));
         };
         let took = assignment.fetched.elapsed();
-        assignment.figures.duration.record(took);
+        assignment.series.duration.record(took);
         let end = match &response.inner {
             Ok(_) => Ok(()),
             Err(error) => Err(setback(error)),

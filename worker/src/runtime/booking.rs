@@ -161,17 +161,14 @@ fn settle(in_flight: &InFlight, outcomes: Vec<Outcome>, booked: sqlx::Result<Boo
 }
 
 fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
-    if booked && *verdict == Verdict::Done {
-        return assignment.figures.done.increment(1);
-    }
     // A handler that completed its job and failed after that: its outcome is refused, rightly.
-    let name = match booked {
-        true => verdict.name(),
-        false if assignment.lease.is_completed() => Verdict::Done.name(),
-        false => "lost",
-    };
+    let is_done = if booked { *verdict == Verdict::Done } else { assignment.lease.is_completed() };
+    if is_done {
+        return assignment.series.done.increment(1);
+    }
+    let name = if booked { verdict.name() } else { "lost" };
     metrics::counter!(JOBS_ENDED, "queue" => assignment.queue.name(), "outcome" => name).increment(1);
-    if name == "lost" {
+    if !booked {
         let _in = assignment.span.enter();
         tracing::warn!("the lease was lost: what became of this attempt is ignored");
     }
@@ -180,5 +177,5 @@ fn tell(Outcome { assignment, verdict }: &Outcome, booked: bool) {
 /// Counts a job that its handler completed in its own transaction.
 pub(super) fn completed(in_flight: &InFlight, assignment: &Assignment) {
     in_flight.let_go(&assignment.lease);
-    assignment.figures.done.increment(1);
+    assignment.series.done.increment(1);
 }

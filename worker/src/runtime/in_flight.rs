@@ -14,14 +14,14 @@ use common::{
 };
 use tracing::Span;
 
-use super::{metrics::Figures, slots::Place};
+use super::{series::Series, slots::Place};
 
 /// An attempt that was given to this process.
 #[derive(Debug)]
 pub(super) struct Assignment {
     pub(super) lease: Lease,
     pub(super) queue: Queue,
-    pub(super) figures: Arc<Figures>,
+    pub(super) series: Arc<Series>,
     /// Booked failures before this attempt.
     pub(super) failures: i32,
     pub(super) cause: Cause,

@@ -1,31 +1,11 @@
-//! How full the queues are, and what becomes of attempts, for the dashboards.
+//! How full the queues are, for the dashboards.
 
 use std::{collections::HashSet, time::Duration};
 
 use common::jobs::{Queue, State, Tally, tally};
-use metrics::{Counter, Histogram, counter, histogram};
 
-use super::{database::Database, outcome::Verdict};
-use crate::metrics::{JOB_DURATION, JOB_START_DELAY, JOBS, JOBS_ENDED, JOBS_OLDEST_DUE_AGE};
-
-/// What is told of each attempt of a queue's. Looked up by their labels for each one, these would cost more than what they count.
-#[derive(Debug)]
-pub(super) struct Figures {
-    pub(super) start_delay: Histogram,
-    pub(super) duration: Histogram,
-    pub(super) done: Counter,
-}
-
-impl Figures {
-    pub(super) fn of(queue: Queue) -> Self {
-        let queue = queue.name();
-        Self {
-            start_delay: histogram!(JOB_START_DELAY, "queue" => queue),
-            duration: histogram!(JOB_DURATION, "queue" => queue),
-            done: counter!(JOBS_ENDED, "queue" => queue, "outcome" => Verdict::Done.name()),
-        }
-    }
-}
+use super::database::Database;
+use crate::metrics::{JOBS, JOBS_OLDEST_DUE_AGE};
 
 const EVERY: Duration = Duration::from_secs(5);
 

@@ -16,6 +16,7 @@ mod metrics;
 mod outcome;
 mod run;
 mod schedule;
+mod series;
 mod slots;
 mod wakeups;
 

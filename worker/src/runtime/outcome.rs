@@ -218,7 +218,7 @@ mod tests {
     use tracing::Span;
 
     use super::*;
-    use crate::runtime::metrics::Figures;
+    use crate::runtime::series::Series;
 
     #[test]
     fn a_job_of_so_many_tries_is_given_up_after_the_last_however_young_it_is() {
@@ -232,7 +232,7 @@ mod tests {
             let assignment = Assignment {
                 lease: Lease::new(JobId::new(), failures + 1),
                 queue: Queue::PROCESS_IMAGE,
-                figures: Arc::new(Figures::of(Queue::PROCESS_IMAGE)),
+                series: Arc::new(Series::of(Queue::PROCESS_IMAGE)),
                 failures,
                 cause: Cause { request_id: None, trace: Traceparent::start() },
                 age_at_fetch: age,

@@ -19,10 +19,10 @@ use super::{
     booking::{self, Outcome},
     database::Database,
     in_flight::InFlight,
-    leases,
-    metrics::{self, Figures},
+    leases, metrics,
     outcome::{JobError, Setback},
     schedule,
+    series::Series,
     slots::{Room, Slots},
     wakeups::{Listening, Wakeups},
 };
@@ -188,7 +188,7 @@ impl Common {
             bell: self.wakeups.bell(queue.name()),
             stop: self.stop.clone(),
             outcomes: self.outcomes.clone(),
-            figures: Arc::new(Figures::of(queue)),
+            series: Arc::new(Series::of(queue)),
         }
     }
 }
