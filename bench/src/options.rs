@@ -99,8 +99,8 @@ impl Scale {
         rounds: 2,
         window: Duration::from_secs(1),
         latency_window: Duration::from_secs(1),
-        accounts: 6_000,
-        backlog: 10_000,
+        accounts: 5_000,
+        backlog: 8_000,
         samples: 60,
         tries_clients: false,
         ..Self::FULL

@@ -14,6 +14,7 @@ use sqlx::postgres::PgConnectOptions;
 use tokio::process::Command;
 
 use crate::{
+    duel::WARM_UP,
     figures::{Run, count},
     generator::{Pace, children_time},
 };
@@ -87,15 +88,18 @@ impl Pgbench {
         if !ended.status.success() {
             bail!("pgbench failed on {} ({}):\n{}", script.name, ended.status, err.trim());
         }
-        let latencies = self.latencies()?;
+        let all = self.transactions()?;
         let rate = rate(&out).with_context(|| format!("pgbench tells no rate:\n{out}"))?;
-        if latencies.is_empty() || rate <= 0.0 {
+        if all.is_empty() || rate <= 0.0 {
             bail!("pgbench has done nothing of {}:\n{out}\n{err}", script.name);
         }
-        let done = latencies.len();
-        let took = Duration::from_secs_f64(count(done) / rate);
+        let took = Duration::from_secs_f64(count(all.len()) / rate);
         let generator = busy.as_secs_f64() / took.as_secs_f64();
-        Ok(Run { done, latencies, errors: failed(&out), took, generator, ..Run::default() })
+        let run = match length {
+            Length::Time(_) => warm(&all),
+            Length::Transactions(_) => Run { done: all.len(), took, latencies: latencies(&all), ..Run::default() },
+        };
+        Ok(Run { errors: failed(&out), generator, ..run })
     }
 
     /// The script once, what it prints after it, run by run.
@@ -119,18 +123,52 @@ impl Pgbench {
     }
 
     /// Reads what it logged of each transaction, and removes it.
-    fn latencies(&self) -> Result<Vec<Duration>> {
-        let mut latencies = Vec::new();
+    fn transactions(&self) -> Result<Vec<Transaction>> {
+        let mut transactions = Vec::new();
         for entry in fs::read_dir(&self.scratch).context("looking for pgbench's log")? {
             let path = entry?.path();
             if is_log(&path) {
                 let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-                latencies.extend(text.lines().filter_map(latency));
+                transactions.extend(text.lines().filter_map(Transaction::read));
                 fs::remove_file(&path).with_context(|| format!("removing {}", path.display()))?;
             }
         }
-        Ok(latencies)
+        Ok(transactions)
     }
+}
+
+/// One that it has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Transaction {
+    /// From when it was due until its end.
+    latency: Duration,
+    /// Since 1970.
+    ended: Duration,
+}
+
+impl Transaction {
+    /// `client transaction time script epoch microseconds [lag]`: the time counts from when it was due. Failed ones have a word there.
+    fn read(line: &str) -> Option<Self> {
+        let mut words = line.split(' ').skip(2);
+        let latency = Duration::from_micros(words.next()?.parse().ok()?);
+        let (seconds, micros): (u64, u64) = (words.nth(1)?.parse().ok()?, words.next()?.parse().ok()?);
+        Some(Self { latency, ended: Duration::from_secs(seconds) + Duration::from_micros(micros) })
+    }
+}
+
+/// What it does once its sessions are as warm as the shop's, which have been there for long: they are new each time, and parse, plan and
+/// look things up for their first transactions.
+fn warm(all: &[Transaction]) -> Run {
+    let ends = || all.iter().map(|transaction| transaction.ended);
+    let (first, last) = (ends().min().unwrap_or_default(), ends().max().unwrap_or_default());
+    let begun = if last - first > WARM_UP { first + WARM_UP } else { first };
+    let due: Vec<Transaction> = all.iter().copied().filter(|t| t.ended >= begun + t.latency).collect();
+    let done = ends().filter(|ended| *ended >= begun).count();
+    Run { done, took: last - begun, latencies: latencies(&due), ..Run::default() }
+}
+
+fn latencies(transactions: &[Transaction]) -> Vec<Duration> {
+    transactions.iter().map(|transaction| transaction.latency).collect()
 }
 
 /// What holds in the shop's sessions, and changes plans, as libpq takes it.
@@ -140,11 +178,6 @@ fn session() -> String {
 
 fn is_log(path: &Path) -> bool {
     path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("transactions."))
-}
-
-/// `client transaction time script epoch microseconds [lag]`: the time counts from when it was due. Failed ones have a word there.
-fn latency(line: &str) -> Option<Duration> {
-    line.split(' ').nth(2)?.parse().ok().map(Duration::from_micros)
 }
 
 /// `tps = 1234.5 (without initial connection time)`
@@ -169,7 +202,22 @@ mod tests {
                    latency average = 1.0 ms\ntps = 812.250000 (without initial connection time)\n";
         assert_eq!((rate(out).map(|rate| rate.to_string()), failed(out)), (Some("812.25".to_owned()), 2));
         assert_eq!(rate("pgbench: error"), None);
-        assert_eq!(latency("3 17 1204 0 1764252000 123456"), Some(Duration::from_micros(1204)));
-        assert_eq!(latency("3 17 failed 0 1764252000 123456 12"), None);
+        let read =
+            Transaction { latency: Duration::from_micros(1204), ended: Duration::from_micros(1_764_252_000_123_456) };
+        assert_eq!(Transaction::read("3 17 1204 0 1764252000 123456"), Some(read));
+        assert_eq!(Transaction::read("3 17 failed 0 1764252000 123456 12"), None);
+    }
+
+    #[test]
+    fn what_a_cold_session_does_is_not_counted() {
+        let transaction = |due: u64, ended: u64| Transaction {
+            latency: Duration::from_millis(ended - due),
+            ended: Duration::from_millis(ended),
+        };
+        let all = [transaction(1000, 1100), transaction(1010, 1500), transaction(1400, 1600), transaction(1500, 2400)];
+        let run = warm(&all);
+        assert_eq!((run.done, run.took), (3, Duration::from_secs(1)), "of what ended after it was warm");
+        assert_eq!(run.latencies, [200, 900].map(Duration::from_millis), "of what was due after it was warm");
+        assert_eq!(warm(&all[..1]).done, 1, "there is nothing else");
     }
 }
