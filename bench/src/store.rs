@@ -135,7 +135,8 @@ impl Store {
 
     /// Takes away what a measurement has left, and leaves the tables as they were.
     pub(crate) async fn clean(&self) -> Result<()> {
-        self.pool.execute(CLEAN).await.context("cleaning up")?;
+        // What programs that have just ended were at may not have come to its end in the server.
+        db::retrying(|| self.pool.execute(CLEAN)).await.context("cleaning up")?;
         self.settle().await
     }
 

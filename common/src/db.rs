@@ -88,7 +88,6 @@ pub async fn begin_list(pool: &PgPool) -> sqlx::Result<Transaction<'static, Post
 
 async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
     let pool = pool.clone();
-    #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
     let begun = tokio::spawn(async move {
         let asked = Instant::now();
         let begun = begin_on_any(&pool, statement).await;
@@ -99,6 +98,7 @@ async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transa
 }
 
 /// Passes over connections that broke unnoticed, of which there may be as many as the pool holds: nothing was done yet.
+#[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
 async fn begin_on_any(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
     for _ in 0..pool.options().get_max_connections() {
         match pool.begin_with(statement).await {
