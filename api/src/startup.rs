@@ -42,7 +42,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     tls::choose_provider();
     let storage = Storage::open(&config.images.store).map_err(config::Problems::from)?;
     let app = Arc::new(App::new(config, storage));
-    let metrics = metrics.with_pool("requests", &app.pool);
+    let metrics = metrics.with_pool("requests", &app.pool).with_pool("catalogue", &app.catalogue);
     let http = &app.config.http;
     allow_files(http.max_connections);
     let tls = http.tls.clone().map(tls::acceptor).transpose()?;
@@ -82,6 +82,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     api.await.context("the server broke")?;
     operations.await.context("the metrics' server broke")?;
     app.pool.close().await;
+    app.catalogue.close().await;
     outcome
 }
 

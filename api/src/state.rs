@@ -15,6 +15,8 @@ pub type AppState = Arc<App>;
 pub struct App {
     /// The way to the database.
     pub pool: PgPool,
+    /// Another one, for the catalogue alone: see [`db::catalogue_connections`].
+    pub catalogue: PgPool,
     /// What was configured.
     pub config: config::Api,
     /// Where the bytes of images are.
@@ -43,11 +45,14 @@ impl App {
         let clock = Clock::System;
         let accounts =
             Accounts::new(&config.jwt_secrets, config.access_token_lifetime, config.refresh_token_lifetime, clock);
-        let pool = db::pool(config.database.options.clone(), config.database.max_connections);
+        let config::Database { options, max_connections } = &config.database;
+        let pool = db::pool(options.clone(), *max_connections);
+        let catalogue = db::pool(options.clone(), db::catalogue_connections(*max_connections));
         let limits = Limits::new(config.http.rate_limits);
         let load = Load::new(&config.http);
         Self {
             pool,
+            catalogue,
             config,
             storage,
             clock,

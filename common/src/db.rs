@@ -57,6 +57,12 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
         .connect_lazy_with(options.options(SESSION))
 }
 
+/// How many connections an API has for what anybody may see of the catalogue, beside `max_connections` for all else: who looks does not
+/// queue behind all who buy. What is asked often is kept, and asked once for all who want it: a quarter is enough.
+pub fn catalogue_connections(max_connections: u32) -> u32 {
+    max_connections.div_ceil(4).max(2)
+}
+
 /// Begins a transaction, as every one has to begin. A request may be given up while it waits for `BEGIN` to be answered: its client has
 /// gone, or its time is over. sqlx (0.8.6, `PgTransactionManager::begin`) does not know of the transaction then, and puts the connection
 /// back as if it were free: whoever gets it next works in somebody else's transaction, and what they write is never committed. Here

@@ -134,7 +134,7 @@ async fn list(
 ) -> Result<Response, Problem> {
     let wanted = filters.parse(paging)?;
     let load = async |wanted: &ListProducts, viewer| {
-        let page: Page<Product> = catalog::list(&app.pool, wanted).await?;
+        let page: Page<Product> = catalog::list(&app.catalogue, wanted).await?;
         Rendered::new(&page.map(|product| product.show(app.config.currency, &app.config.uploads.links, viewer)))
     };
     if caller.is_admin() {
@@ -175,7 +175,7 @@ async fn view(
     known: IfNoneMatch,
 ) -> Result<Response, Problem> {
     let load = async |viewer| {
-        let product = catalog::view(&app.pool, &address, viewer).await?.ok_or_else(Problem::not_found)?;
+        let product = catalog::view(&app.catalogue, &address, viewer).await?.ok_or_else(Problem::not_found)?;
         let etag = etag(product.id, product.version);
         Rendered::tagged(&product.show(app.config.currency, &app.config.uploads.links, viewer), etag)
     };

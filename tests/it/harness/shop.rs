@@ -233,8 +233,10 @@ impl Shop {
     }
 
     async fn no_job_waits(&self) -> bool {
+        // One that was put off, because there was other news of its object at that moment, comes again soon.
         let waiting = "SELECT count(*) FROM jobs WHERE status = 'Running'
-                       OR (status = 'Pending' AND (run_at <= now() + interval '0.1 s' OR failures > 0))";
+                       OR (status = 'Pending' AND (run_at <= now() + interval '0.1 s' OR failures > 0
+                                                   OR (attempts > 0 AND run_at <= now() + interval '0.5 s')))";
         self.count(waiting).await == 0
     }
 
