@@ -103,13 +103,14 @@ async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transa
     begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-/// Passes over connections that broke unnoticed, of which there may be as many as the pool holds: nothing was done yet.
+/// Passes over connections that broke unnoticed, of which there may be as many as the pool holds: nothing was done yet. Takes no longer than
+/// one that waits for a free connection.
 #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
 async fn begin_on_any(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let began = Instant::now();
     for _ in 0..pool.options().get_max_connections() {
         match pool.begin_with(statement).await {
-            Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) => {}
-            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("57P")) => {}
+            Err(error) if is_unavailable(&error) && began.elapsed() < ACQUIRE_TIMEOUT => {}
             begun => return begun,
         }
     }
