@@ -4,7 +4,10 @@ use std::process::Stdio;
 
 use common::db;
 use dev::postgres::Throwaway;
-use sqlx::{ConnectOptions as _, Executor as _, PgPool, postgres::PgConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Executor as _, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use tokio::{io::AsyncWriteExt as _, process::Command};
 
 use super::ground::{Ground, TEMPLATE};
@@ -48,7 +51,7 @@ impl Database {
     pub(crate) async fn migrated_on(server: &Throwaway) -> Self {
         let ground = Ground::get().await;
         let options = server.options("postgres").disable_statement_logging();
-        let pool = db::pool(options.clone(), 5);
+        let pool = pool(&options);
         db::migrate(&pool, "usd".parse().expect("a currency")).await.expect("the migrations run");
         Self { name: format!("on_{}", server.port()), pool, options, ground }
     }
@@ -57,7 +60,7 @@ impl Database {
         let ground = Ground::get().await;
         let name = ground.copy(template).await;
         let options = ground.options(&name);
-        Self { name, pool: db::pool(options.clone(), 5), options, ground }
+        Self { name, pool: pool(&options), options, ground }
     }
 
     /// How to connect to it.
@@ -106,4 +109,9 @@ impl Database {
 /// What `DATABASE_URL` takes.
 pub(crate) fn url(options: &PgConnectOptions) -> String {
     options.to_url_lossy().to_string()
+}
+
+/// The test's own connections, of which each is asked before it is used whether it is alive: a test may cut all but one.
+fn pool(options: &PgConnectOptions) -> PgPool {
+    PgPoolOptions::new().max_connections(5).connect_lazy_with(options.clone().options(db::SESSION))
 }

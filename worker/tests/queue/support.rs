@@ -103,7 +103,10 @@ impl Payload for SendMail {
 /// What the jobs of a test share.
 #[derive(Clone)]
 pub(crate) struct Lab {
+    /// The workers'.
     pub(crate) pool: PgPool,
+    /// The test's own connection, which outlives those of the workers.
+    looks: PgPool,
     /// Lets go of those that hold.
     pub(crate) release: Arc<Semaphore>,
     running: Arc<AtomicUsize>,
@@ -125,7 +128,8 @@ impl Lab {
         let name = format!("queue_{}", Uuid::now_v7().simple());
         let server = db::pool(options.clone(), 1);
         sqlx::raw_sql(&format!("CREATE DATABASE {name}")).execute(&server).await.expect("a database can be created");
-        let pool = db::pool(options.database(&name), 8);
+        let options = options.database(&name);
+        let (pool, looks) = (db::pool(options.clone(), 8), db::pool(options, 1));
         db::migrate(&pool, Currency::from_str("usd").expect("it is one")).await.expect("the migrations run");
         sqlx::raw_sql(
             "CREATE TABLE effects (job_id uuid, attempt integer, beside bigint, at timestamptz DEFAULT clock_timestamp())",
@@ -133,7 +137,7 @@ impl Lab {
         .execute(&pool)
         .await
         .expect("a table can be created");
-        Self { pool, release: Arc::new(Semaphore::new(0)), running: Arc::default() }
+        Self { pool, looks, release: Arc::new(Semaphore::new(0)), running: Arc::default() }
     }
 
     /// Starts a worker.
@@ -164,7 +168,7 @@ impl Lab {
 
     /// Runs a statement.
     pub(crate) async fn sql(&self, statement: &str) {
-        sqlx::raw_sql(statement).execute(&self.pool).await.expect("the statement is right");
+        sqlx::raw_sql(statement).execute(&self.looks).await.expect("the statement is right");
     }
 
     /// One value.
@@ -172,7 +176,7 @@ impl Lab {
     where
         T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
     {
-        sqlx::query_scalar(query).fetch_one(&self.pool).await.expect("the query is right")
+        sqlx::query_scalar(query).fetch_one(&self.looks).await.expect("the query is right")
     }
 
     /// A value of a job's row.
