@@ -47,7 +47,7 @@ pub(crate) struct Figures {
     pub(crate) rate: f64,
     /// At [`offered`](Self::offered), in milliseconds.
     pub(crate) p50_ms: f64,
-    /// The same.
+    /// The same; 0 where nobody knows it.
     pub(crate) p99_ms: f64,
     /// In a second, while latencies were measured; 0 where nobody set a pace.
     pub(crate) offered: f64,
@@ -75,6 +75,11 @@ impl Spread {
         let median =
             if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) };
         Some(Self { median, least, most })
+    }
+
+    /// Whether it was measured several times: figures that are alike to the last digit are one.
+    pub(crate) fn is_of_several(self) -> bool {
+        self.least < self.most
     }
 
     /// One that was measured once.

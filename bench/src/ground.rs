@@ -1,9 +1,6 @@
 //! The ground that is measured on: the server, the stand-ins for Stripe and mail, and the programs.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-};
+use std::{env, fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use dev::{
@@ -50,8 +47,8 @@ impl Drop for Work {
 }
 
 impl Ground {
-    /// Builds and starts it; what pgbench prints is kept in `kept`.
-    pub(crate) async fn prepare(kept: &Path) -> Result<Self> {
+    /// Builds and starts it.
+    pub(crate) async fn prepare() -> Result<Self> {
         let step = Step::begin("building the programs");
         let programs = programs::build().await?;
         step.done("the programs are built");
@@ -62,15 +59,15 @@ impl Ground {
         let simulator = SimulatorOptions { webhook_secret: WEBHOOK_SECRET.into(), ..SimulatorOptions::default() };
         let stripe = Simulator::start(simulator).await?;
         let mail = Catcher::start(CatcherOptions::default()).await?;
-        let scratch = work.0.join("pgbench");
-        for folder in [&scratch, kept] {
+        let (scratch, kept) = (work.0.join("pgbench"), work.0.join("printed"));
+        for folder in [&scratch, &kept] {
             fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         }
         let pgbench = Pgbench {
             program: postgres::find(None)?.folder.join("pgbench"),
             password: password(&server)?,
             scratch,
-            kept: kept.to_owned(),
+            kept,
         };
         step.done(format_args!("Postgres is up on port {}, with fsync and synchronous_commit on", server.port()));
         Ok(Self { server, log, programs, stripe, mail, pgbench, work })

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Tried where there is time for it.
-const CLIENTS: [usize; 3] = [8, 16, 32];
+const CLIENTS: [usize; 4] = [4, 8, 16, 32];
 
 /// See the module.
 pub(crate) struct Limit {

@@ -71,7 +71,7 @@ pub(crate) struct Scale {
     pub(crate) accounts: usize,
     /// Jobs that wait.
     pub(crate) backlog: usize,
-    /// Times of which a median is taken, where nothing is compared.
+    /// Times of which a median is taken in each round, where one thing after the other is measured.
     pub(crate) samples: usize,
     /// Shoppers in a flash sale, and what is there for them.
     pub(crate) shoppers: usize,
@@ -84,13 +84,13 @@ impl Scale {
     /// What the figures of docs/performance are measured with.
     const FULL: Self = Self {
         rounds: 5,
-        window: Duration::from_secs(5),
-        latency_window: Duration::from_secs(10),
+        window: Duration::from_secs(3),
+        latency_window: Duration::from_secs(5),
         products: 10_000,
         past: 20_000,
         accounts: 25_000,
         backlog: 20_000,
-        samples: 300,
+        samples: 100,
         shoppers: 1000,
         units: 100,
         tries_clients: true,
@@ -101,7 +101,7 @@ impl Scale {
         latency_window: Duration::from_secs(1),
         accounts: 5_000,
         backlog: 8_000,
-        samples: 60,
+        samples: 30,
         tries_clients: false,
         ..Self::FULL
     };

@@ -2,9 +2,10 @@
 //! and with the settings of the shop's sessions; what it prints is kept.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::Stdio,
+    thread,
     time::Duration,
 };
 
@@ -18,9 +19,6 @@ use crate::{
     figures::{Run, count},
     generator::{Pace, children_time},
 };
-
-/// More threads than this the machines have no use for that this was made for.
-const THREADS: usize = 2;
 
 /// See the module.
 pub(crate) struct Pgbench {
@@ -66,7 +64,7 @@ impl Pgbench {
         let log = self.scratch.join("transactions");
         let mut command = Command::new(&self.program);
         command.args(["--no-vacuum", "--protocol=prepared", "--log"]).arg(format!("--log-prefix={}", log.display()));
-        command.arg(format!("--client={}", script.clients)).arg(format!("--jobs={}", script.clients.min(THREADS)));
+        command.arg(format!("--client={}", script.clients)).arg(format!("--jobs={}", threads(script.clients)));
         match length {
             Length::Time(time) => command.arg(format!("--time={}", time.as_secs().max(1))),
             Length::Transactions(count) => command.arg(format!("--transactions={}", count / script.clients)),
@@ -102,13 +100,13 @@ impl Pgbench {
         Ok(Run { errors: failed(&out), generator, ..run })
     }
 
-    /// The script once, what it prints after it, run by run.
+    /// The script where it is another than before, what it prints after it, run by run.
     fn keep(&self, script: &Script<'_>, pace: Pace, out: &str, err: &str) -> Result<()> {
         let path = self.kept.join(format!("{}.txt", script.name));
-        let mut text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(_) => format!("{}\n", script.text),
-        };
+        let mut text = fs::read_to_string(&path).unwrap_or_default();
+        if !text.contains(script.text) {
+            text.push_str(&format!("{}\n", script.text));
+        }
         let pace = match pace {
             Pace::Full => "at full pace".to_owned(),
             Pace::Rate(rate) => format!("at {rate:.0} a second"),
@@ -120,6 +118,26 @@ impl Pgbench {
             text.push('\n');
         }
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+    }
+
+    /// Puts what it printed into a folder, in the place of what was put there before.
+    pub(crate) fn hand_over(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let is_printed = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "txt");
+        let files = |folder: &Path| {
+            let entries = fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
+            let paths: Vec<PathBuf> =
+                entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+            anyhow::Ok(paths.into_iter().filter(is_printed))
+        };
+        for old in files(folder)? {
+            fs::remove_file(&old).with_context(|| format!("removing {}", old.display()))?;
+        }
+        for path in files(&self.kept)? {
+            let to = folder.join(path.file_name().unwrap_or_default());
+            fs::copy(&path, &to).with_context(|| format!("writing {}", to.display()))?;
+        }
+        Ok(())
     }
 
     /// Reads what it logged of each transaction, and removes it.
@@ -174,6 +192,11 @@ fn latencies(transactions: &[Transaction]) -> Vec<Duration> {
 /// What holds in the shop's sessions, and changes plans, as libpq takes it.
 fn session() -> String {
     db::SESSION.map(|(name, value)| format!("-c {name}={value}")).join(" ")
+}
+
+/// A thread for each core, as far as there are clients for them.
+fn threads(clients: usize) -> usize {
+    thread::available_parallelism().map_or(1, usize::from).min(clients)
 }
 
 fn is_log(path: &Path) -> bool {

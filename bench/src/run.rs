@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
 
 use crate::{
     figures::Figures,
@@ -19,22 +20,20 @@ use crate::{
     subjects::Subject,
 };
 
-/// Measures what the options ask for; false if a goal was missed.
+/// Measures what the options ask for. Where that comes to no good end, what was measured before is written down all the same, but not among
+/// the documents.
 ///
 /// # Errors
 /// When something can't be measured.
-pub(crate) async fn run(options: &Options) -> Result<bool> {
+pub(crate) async fn run(options: &Options) -> Result<()> {
     let names = wanted(options, &rows::NAMES);
     let grown_names = wanted_grown(options);
     ensure!(!names.is_empty() || !grown_names.is_empty(), "no row is called so; `--list` shows their names");
     let scale = Scale::of(options);
-    let folder = options.out.clone().unwrap_or_else(|| usual_folder(options));
     if !programs::is_released() {
         note("this is a debug build: the figures mean nothing; `cargo bench-shop` makes the right one");
     }
-    let kept = folder.join("pgbench");
-    let _nothing_was_kept = std::fs::remove_dir_all(&kept);
-    let ground = Ground::prepare(&kept).await?;
+    let ground = Ground::prepare().await?;
     let mut store = Store::fill(&ground, "shop", scale).await?;
     let mut circumstances = circumstances(options, &store).await?;
     let began = Instant::now();
@@ -43,22 +42,25 @@ pub(crate) async fn run(options: &Options) -> Result<bool> {
     store.close().await;
     let most =
         |of: fn(&Row) -> Option<Figures>| measured.iter().filter_map(of).map(|side| side.generator).fold(0.0, f64::max);
-    let generators = format!(
-        "the load generator kept {:.2} cores busy at most, the limit's {:.2}",
+    circumstances.push(format!(
+        "the load generator kept {:.2} cores busy at most against the shop, and {:.2} against its limits",
         most(|row| row.ours),
         most(|row| row.theirs)
-    );
-    circumstances.push(generators);
+    ));
     circumstances.push(format!("measured within {}", seconds(began.elapsed())));
+    if let Err(error) = &outcome {
+        circumstances.push(format!("not all of it: {error:#}"));
+    }
     let report = Report { rows: measured, circumstances };
     println!("{}", report.table());
+    let folder = options.out.clone().unwrap_or_else(|| usual_folder(options, outcome.is_ok()));
     report.write(&folder)?;
+    ground.pgbench.hand_over(&folder.join("pgbench"))?;
     if let Some(file) = &options.json {
         std::fs::write(file, report.json()).with_context(|| format!("writing {}", file.display()))?;
     }
     note(format_args!("written to {}", folder.display()));
-    outcome?; // what was measured before is written down all the same
-    Ok(report.rows.iter().all(|row| row.is_met() != Some(false)))
+    outcome
 }
 
 /// Measures these rows, and those on grown tables, as far as it gets.
@@ -109,9 +111,13 @@ fn wanted_grown(options: &Options) -> Vec<(&'static str, Subject)> {
 }
 
 /// What belongs to the documents is a whole run on a quiet machine; anything else goes where nobody takes it for that.
-fn usual_folder(options: &Options) -> PathBuf {
-    let is_whole = options.rows.is_empty() && !options.quick && !options.tiny && programs::is_released();
-    if is_whole { workspace().join("docs/performance") } else { workspace().join("target/bench-shop") }
+fn usual_folder(options: &Options, has_ended_well: bool) -> PathBuf {
+    let is_asked_for = options.rows.is_empty() && !options.quick && !options.tiny && programs::is_released();
+    if is_asked_for && has_ended_well {
+        workspace().join("docs/performance")
+    } else {
+        workspace().join("target/bench-shop")
+    }
 }
 
 /// What a reader has to know to judge the figures.
@@ -141,7 +147,16 @@ async fn circumstances(options: &Options, store: &Store) -> Result<Vec<String>> 
             seconds(scale.latency_window)
         ),
         format!("load of the machine before: {}", load()),
+        format!("revision {}", revision().await.unwrap_or_else(|| "unknown".to_owned())),
     ])
+}
+
+/// What is measured, as git calls it; `-dirty` where something was changed since.
+async fn revision() -> Option<String> {
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--dirty", "--exclude=*"]).current_dir(workspace());
+    let told = git.output().await.ok().filter(|told| told.status.success())?;
+    Some(String::from_utf8_lossy(&told.stdout).trim().to_owned())
 }
 
 /// The processes that wanted to run, over the last minute.

@@ -5,6 +5,7 @@ pub(crate) mod migrations;
 
 use std::{
     error::Error,
+    io,
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,7 @@ use sqlx::{
     migrate::MigrateError,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::time::timeout;
 
 pub use self::metrics::count_error;
 use crate::{clock::Clock, money::Currency};
@@ -33,9 +35,13 @@ pub const SESSION: [(&str, &str); 7] = [
     ("tcp_keepalives_interval", "5"),
     ("tcp_keepalives_count", "3"),
 ];
-/// How long a connection is trusted after sqlx asked it, as it was given back (0.8.6, `return_to_pool`), whether it is alive. After that it
-/// is asked again before it is given out, so that one that broke unnoticed costs nobody an error.
+/// How long a connection is trusted after it was asked, as it was given back, whether it is alive. After that it is asked again before it is
+/// given out, so that one that broke unnoticed costs nobody an error. What sqlx (0.8.6, `spawn_maintenance_tasks`) takes out and puts back
+/// every ten minutes counts as given back.
 const TRUSTED: Duration = Duration::from_millis(100);
+/// A connection that says nothing for so long is given up, so that its place in the pool is free again. Those who use it have limits of their
+/// own.
+const SILENCE: Duration = Duration::from_secs(5);
 /// Pause between two looks at a database that can't be used yet.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -54,7 +60,18 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
                 Ok(true)
             })
         })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                // sqlx asks as well (0.8.6, `return_to_pool`), but waits for as long as the system does.
+                timeout(SILENCE, connection.ping()).await.unwrap_or_else(|_| Err(silent()))?;
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options.options(SESSION))
+}
+
+fn silent() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
 /// How many connections an API has for what anybody may see of the catalogue, beside `max_connections` for all else: who looks does not
@@ -103,18 +120,19 @@ async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transa
     begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-/// Passes over connections that broke unnoticed, of which there may be as many as the pool holds: nothing was done yet. Takes no longer than
-/// one that waits for a free connection.
+/// Passes over connections that broke unnoticed, of which there may be as many as are idle: nothing was done yet. Takes no longer than one
+/// that waits for a free connection, and then for its answer.
 #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
 async fn begin_on_any(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
     let began = Instant::now();
-    for _ in 0..pool.options().get_max_connections() {
-        match pool.begin_with(statement).await {
-            Err(error) if is_unavailable(&error) && began.elapsed() < ACQUIRE_TIMEOUT => {}
+    loop {
+        let may_have_broken = pool.num_idle() > 0;
+        let begun = timeout(ACQUIRE_TIMEOUT + SILENCE, pool.begin_with(statement)).await;
+        match begun.unwrap_or_else(|_| Err(silent())) {
+            Err(error) if may_have_broken && is_unavailable(&error) && began.elapsed() < ACQUIRE_TIMEOUT => {}
             begun => return begun,
         }
     }
-    pool.begin_with(statement).await
 }
 
 /// Why a database can't be used as it is.
@@ -252,9 +270,11 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::Protocol(_) => true,
-        // Connection exceptions, out of resources, and an operator's shutdown: classes 08, 53, 57P of Postgres' appendix A.
+        // Connection exceptions, out of resources, an operator's shutdown, and a session that was ended because we were silent for too long in
+        // a transaction: classes 08, 53 and 57P, and 25P03, of Postgres' appendix A.
         sqlx::Error::Database(e) => {
-            e.code().is_some_and(|code| code.starts_with("08") || code.starts_with("53") || code.starts_with("57P"))
+            let is_of = |code: &str| ["08", "53", "57P", "25P03"].iter().any(|class| code.starts_with(class));
+            e.code().is_some_and(|code| is_of(&code))
         }
         _ => false,
     }

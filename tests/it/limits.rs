@@ -87,8 +87,8 @@ async fn nobody_is_believed_who_is_no_trusted_proxy() {
         attempt_from(&shop, &format!("192.0.2.{n}")).await.invalid("");
     }
     is_limited(attempt_from(&shop, "192.0.2.6").await, 6);
-    assert_eq!(shop.api.log().matches("TRUSTED_PROXIES").count(), 1, "it is told of, once");
-    shop.finish().await;
+    let [log, _] = shop.finish_with_logs().await;
+    assert_eq!(log.matches("TRUSTED_PROXIES").count(), 1, "it is told of, once");
 }
 
 #[tokio::test]

@@ -256,7 +256,7 @@ async fn no_secret_is_logged_even_where_everything_is() {
         database_password,
         CARD,
     ];
-    for log in [shop.api.log(), shop.worker.log()] {
+    for log in shop.finish_with_logs().await {
         assert!(log.contains(r#""level":"DEBUG""#), "more is logged than is usual");
         for line in log.lines() {
             for secret in secrets {
@@ -264,5 +264,4 @@ async fn no_secret_is_logged_even_where_everything_is() {
             }
         }
     }
-    shop.finish().await;
 }

@@ -130,13 +130,12 @@ async fn a_trace_that_is_none_is_replaced_and_told_to_nobody() {
     for trace in &traces {
         assert!(trace.len() == 32 && trace.bytes().all(|b| b.is_ascii_hexdigit()) && trace != TRACE, "{trace}");
     }
-    for log in [shop.api.log(), shop.worker.log()] {
+    for log in shop.finish_with_logs().await {
         assert!(lines(&log).len() > 10);
         for hostile in [TRACE, "4BF92F35", "hostile", "f067aa0ba902b7", "..", "xxxx"] {
             assert!(!log.contains(hostile), "{hostile} is in the log");
         }
     }
-    shop.finish().await;
 }
 
 #[tokio::test]

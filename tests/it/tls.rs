@@ -80,7 +80,7 @@ async fn the_api_speaks_https_and_nothing_else_and_shows_a_renewed_certificate()
     let shop = Shop::start().await;
     let (first, second) = (Authority::new(), Authority::new());
     let files = Files::new(&first.issue());
-    let api = shop.another_api_with(&files.variables()).await;
+    let mut api = shop.another_api_with(&files.variables()).await;
     for version in [Version::TLS_1_2, Version::TLS_1_3] {
         let client = Client::over_tls(&api, &first.pem, version);
         let answer = eventually("it is ready", async || {
@@ -113,8 +113,10 @@ async fn the_api_speaks_https_and_nothing_else_and_shows_a_renewed_certificate()
     eventually("it shows the new one", async || believes(&new).await.then_some(())).await;
     let [old, _] = believers();
     assert!(!believes(&old).await);
-    assert!(!api.log().contains("PRIVATE KEY"));
     drop(stalled);
+    api.ask_to_end();
+    api.end().await;
+    assert!(!api.log().contains("PRIVATE KEY"));
     shop.finish().await;
 }
 

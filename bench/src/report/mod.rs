@@ -156,6 +156,7 @@ fn examples() -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::programs::workspace;
 
     #[test]
     fn a_goal_is_met_from_its_bound_on() {
@@ -163,6 +164,27 @@ mod tests {
         assert_eq!(met, [Some(true), Some(false), None]);
         assert!(Goal::AtLeast(0.5).is_met_by(0.5) && !Goal::AtLeast(0.5).is_met_by(0.49));
         assert!(Goal::AtMost(1.0).is_met_by(1.0) && !Goal::AtMost(1.0).is_met_by(1.01));
+    }
+
+    #[test]
+    fn the_documents_quote_the_run_that_was_recorded_and_what_it_missed() {
+        let read = |path: &str| fs::read_to_string(workspace().join(path)).expect("it is in the repository");
+        let recorded: Value = serde_json::from_str(&read("docs/performance/results.json")).unwrap();
+        let rows = recorded["rows"].as_array().expect("a list");
+        let (front, page) = (read("README.md"), read("docs/performance/README.md"));
+        for name in ["checkout", "webhooks", "jobs", "jobs_pg_boss", "jobs_graphile_worker"] {
+            let row = rows.iter().find(|row| row["name"] == name).expect("it was measured");
+            let ratio = format!("{:.2}", row["ratio"].as_f64().expect("it has a ratio"));
+            assert!(front.contains(&ratio), "README.md does not say {ratio} of {name}");
+        }
+        let told: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+        for row in rows.iter().filter(|row| row["met"] == false) {
+            let name = format!("`{}`", row["name"].as_str().expect("a name"));
+            assert!(
+                told.iter().any(|line| line.contains(&name) && line.matches('|').count() == 5),
+                "{name} was missed"
+            );
+        }
     }
 
     #[test]

@@ -50,8 +50,10 @@ fn cells(row: &Row) -> [String; 8] {
         (Some(ours), None) => rate(&ours),
         (None, None) => String::new(),
     };
-    let ratio =
-        row.ratio.map_or(String::new(), |ratio| format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.least, ratio.most));
+    let ratio = row.ratio.map_or(String::new(), |ratio| match ratio.is_of_several() {
+        true => format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.least, ratio.most),
+        false => format!("{:.2}", ratio.median),
+    });
     let goal = row.goal.map_or(String::new(), |goal| {
         let mark = if row.is_met() == Some(true) { "met" } else { "missed" };
         match goal {
@@ -72,11 +74,9 @@ fn cells(row: &Row) -> [String; 8] {
 }
 
 fn rate(figures: &Figures) -> String {
-    if figures.rate <= 0.0 {
-        return String::new();
-    }
-    let errors = if figures.errors > 0 { format!(", {} errors", figures.errors) } else { String::new() };
-    format!("{}/s{errors}", figure(figures.rate))
+    let rate = (figures.rate > 0.0).then(|| format!("{}/s", figure(figures.rate)));
+    let errors = (figures.errors > 0).then(|| format!("{} errors", figures.errors));
+    rate.into_iter().chain(errors).collect::<Vec<_>>().join(", ")
 }
 
 fn latencies(figures: &Figures) -> String {
@@ -84,7 +84,8 @@ fn latencies(figures: &Figures) -> String {
         return String::new();
     }
     let at = if figures.offered > 0.0 { format!(" at {}/s", figure(figures.offered)) } else { String::new() };
-    format!("{}, {} ms{at}", figure(figures.p50_ms), figure(figures.p99_ms))
+    let p99 = if figures.p99_ms > 0.0 { format!(", {}", figure(figures.p99_ms)) } else { String::new() };
+    format!("{}{p99} ms{at}", figure(figures.p50_ms))
 }
 
 /// Three digits are as many as these figures are good for.
@@ -110,6 +111,7 @@ mod tests {
             assert!(lines[1].contains(part), "{part}: {}", lines[1]);
         }
         assert!(lines[2].contains("43.0 MB") && lines[2].contains("≤ 1: missed"), "{}", lines[2]);
+        assert!(!lines[2].contains('–'), "what was measured once has no spread: {}", lines[2]);
     }
 
     #[test]

@@ -8,10 +8,7 @@ use std::{
 use anyhow::{Result, anyhow, ensure};
 use tokio::task::block_in_place;
 
-use super::{
-    Bench,
-    sale::{AT_MOST, LOOKS},
-};
+use super::{AT_MOST, Bench, LOOKS};
 use crate::{
     duel::WARM_UP,
     figures::{Figures, Run, Spread, percentile},

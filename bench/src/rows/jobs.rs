@@ -66,7 +66,7 @@ pub(super) async fn start(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         tell_of_starts(&pool, started, stopped).await
     });
     let (mut committed, mut sent) = (Vec::new(), Vec::new());
-    for sample in 0..=scale.samples {
+    for sample in 0..=scale.rounds * scale.samples {
         sleep(PAUSE).await;
         let mut tx = db::begin(&store.pool).await?;
         jobs::enqueue(&mut tx, &Nothing {}).await?;
@@ -83,8 +83,8 @@ pub(super) async fn start(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     }
     drop(stop);
     worker.await??;
-    let milliseconds = percentile(&committed, 50.0);
-    let mut row = Row::within(name, "a job, commit to start, idle: p50", &[milliseconds], "ms", START);
+    let rounds: Vec<f64> = committed.chunks(scale.samples).map(|round| percentile(round, 50.0)).collect();
+    let mut row = Row::within(name, "a job, commit to start, idle: p50", &rounds, "ms", START);
     row.notes.push(format!(
         "p99 {:.2} ms; counted from when the commit was sent, p50 {:.2} ms, p99 {:.2} ms",
         percentile(&committed, 99.0),

@@ -23,12 +23,16 @@ const LOADED: f64 = 100.0;
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn idle(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
-    let Bench { ground, store, .. } = bench;
-    let addr = start_anew(store, ground).await?;
-    // Somebody was there once: what is made at the first request is there.
-    let status = Connection::open(addr)?.ask(&get("/products"))?.status;
-    ensure!(status == 200, "GET /products is answered with {status}");
-    let mut row = Row::within(name, "memory of API and worker, idle", &[used(store)?], "MB", IDLE);
+    let Bench { ground, store, scale } = bench;
+    let mut rounds = Vec::new();
+    for _ in 0..scale.rounds {
+        let addr = start_anew(store, ground).await?;
+        // Somebody was there once: what is made at the first request is there.
+        let status = Connection::open(addr)?.ask(&get("/products"))?.status;
+        ensure!(status == 200, "GET /products is answered with {status}");
+        rounds.push(used(store)?);
+    }
+    let mut row = Row::within(name, "memory of API and worker, idle", &rounds, "MB", IDLE);
     row.notes.push("resident, as the system counts it; the queue for which it waits is empty".to_owned());
     Ok(row)
 }

@@ -11,9 +11,16 @@ mod peers;
 mod sale;
 mod webhooks;
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::{ground::Ground, options::Scale, report::Row, store::Store};
+
+/// Those who look at the catalogue while others want something of the shop, in a second.
+const LOOKS: f64 = 100.0;
+/// The others give up after that.
+const AT_MOST: Duration = Duration::from_secs(60);
 
 /// What the rows are measured with.
 pub(crate) struct Bench<'a> {

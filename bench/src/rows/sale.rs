@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use sqlx::Executor as _;
 use tokio::task::block_in_place;
 
-use super::Bench;
+use super::{AT_MOST, Bench, LOOKS};
 use crate::{
     figures::{Spread, count, percentile},
     generator::{Load, Pace, Requests},
@@ -20,12 +20,8 @@ use crate::{
     subjects::{AT_ONCE, HOT, checkout_script, get, prepare_checkout},
 };
 
-/// Those who only look, in a second.
-pub(super) const LOOKS: f64 = 100.0;
 /// They look for so long before the sale.
 const BEFORE: Duration = Duration::from_secs(2);
-/// Nobody buys or looks for longer in a sale, nor logs in for longer in `flood`.
-pub(super) const AT_MOST: Duration = Duration::from_secs(60);
 
 pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let Bench { ground, store, scale } = bench;
@@ -78,7 +74,8 @@ pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         notes: vec![
             format!("{sold} sold, {reserved} reserved, {} told that it is sold out", shoppers.saturating_sub(sold)),
             format!(
-                "all were answered within {:.2} s; theirs is pgbench, checkouts of the same row without end",
+                "ours are answers, refusals among them, all given within {:.2} s, with the second that those wait who are told to come again; \
+                 theirs are pgbench's checkouts of the same row, without end",
                 sale.took.as_secs_f64()
             ),
             format!("{} times somebody was told to come again in a second, and did", sale.put_off),

@@ -13,7 +13,7 @@ use super::{
     tally::Tally,
 };
 
-/// What the queues have to drain in after the last fault, beside the time in which orders expire (quality.md, section 1).
+/// What the queues have to drain in after the last fault, beside the time in which orders expire: see docs/faults.md.
 const LIMIT: Duration = Duration::from_secs(120 + RESERVATION);
 const LOOK: Duration = Duration::from_millis(250);
 

@@ -115,6 +115,25 @@ async fn a_refund_is_put_aside_once_it_is_known_to_have_failed() {
     shop.finish().await;
 }
 
+/// It went back by bank transfer, say.
+#[tokio::test]
+async fn a_second_payment_that_can_not_be_given_back_is_missed_until_that_is_put_aside() {
+    let shop = Shop::start().await;
+    let (admin, shopper) = (shop.admin().await, shop.shopper().await);
+    let order = shop.paid_order(&shopper, &shop.product(500, 5).await, 1).await;
+    let second = shop.make_intent(&order, 1).await;
+    shop.confirm_intent(&second, "pm_card_visa").await.expect(200);
+    let seen = admin.wait_for_refunds(&order, &["succeeded"]).await;
+    let at_stripe = format!("/refunds/{}", text(&seen["refunds"][0]["stripe_refund_id"]));
+    shop.control().post(&at_stripe, &json!({ "status": "failed" })).await.expect(200);
+    let failed = admin.wait_for_refunds(&order, &["failed"]).await;
+    let missed = shop.database.kassa(&["verify"]).await;
+    assert!(missed.code != 0 && missed.out.contains("nothing of it goes back"), "{missed:?}");
+    let path = format!("/admin/refunds/{}/dismiss", text(&failed["refunds"][0]["id"]));
+    admin.post(&path, &json!({})).await.expect(200);
+    shop.finish().await;
+}
+
 #[tokio::test]
 async fn what_a_comparison_has_left_is_put_aside() {
     let shop = Shop::start().await;

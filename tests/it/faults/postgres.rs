@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use dev::{postgres::Throwaway, proxy::Way};
 use futures::future::join_all;
+use nix::sys::signal::Signal;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use uuid::Uuid;
 
-use crate::harness::{Client, Database, Reply, Shop, eventually, text, url};
+use crate::harness::{Client, Database, Reply, Shop, eventually, text, url, within};
 
 /// A port near which the victims listen; not one of those from which the system takes its own.
 const VICTIMS: u16 = 23_400;
@@ -196,6 +197,41 @@ async fn connections_that_were_ended_while_nobody_used_them_cost_nobody_an_error
     assert!(shop.count(&ended).await > 1);
     all_buy("second").await;
     shop.finish().await;
+}
+
+/// As when the host of a primary is gone and a standby has its address: nobody ends the old connections, and new ones are made.
+#[tokio::test]
+async fn connections_that_fall_silent_for_good_are_replaced() {
+    let server = Throwaway::start().await.expect("there is Postgres");
+    let database = Database::migrated_on(&server).await;
+    let shop = Shop::over(database, &[("DATABASE_MAX_CONNECTIONS", "2")]).await;
+    let product = shop.product(500, 50).await;
+    let crowd = shop.crowd(8).await;
+    let order = shop.order(&crowd[0], &product, 1).await;
+    join_all(crowd.iter().map(async |shopper| shopper.put_in_cart(&product, 1).await.expect(201))).await;
+    // At once, as what was just given back is used unasked.
+    let pids =
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'kassa-%'";
+    let pids: Vec<i32> = sqlx::query_scalar(pids).fetch_all(&shop.pool).await.expect("it answers");
+    let signal = |signal| pids.iter().for_each(|pid| dev::process::send(pid.unsigned_abs(), signal));
+    signal(Signal::SIGSTOP);
+    // A request takes 30 s at most, and what it leaves behind is given up within 5.
+    let minute = Duration::from_secs(60);
+    let placed = join_all(crowd.iter().map(async |shopper| {
+        let place = async || (shopper.check_out_under("k").await.status < 300).then_some(());
+        within(minute, "orders are placed", place).await;
+    }));
+    let paid = async {
+        shop.confirm(&order, "pm_card_visa").await.expect(200);
+        let path = format!("/orders/{}", text(&order["id"]));
+        let is_paid = async || (crowd[0].get(&path).await.body["status"] == "paid").then_some(());
+        within(minute, "the payment is booked", is_paid).await;
+    };
+    tokio::join!(placed, paid);
+    signal(Signal::SIGCONT);
+    let database = shop.close().await;
+    drop(database);
+    server.stop().await;
 }
 
 /// A client that goes away ends its request wherever that stands. A connection that went back to the pool in the midst of `BEGIN` once took

@@ -275,10 +275,27 @@ impl Shop {
 
     /// Ends the test: all is well, and both programs still run.
     pub(crate) async fn finish(mut self) {
+        self.is_well().await;
+        self.leave();
+    }
+
+    /// Ends the test as [`finish`](Self::finish) does, and gives all that the API and the worker logged: who would show that something is
+    /// not there has to wait for the last line.
+    pub(crate) async fn finish_with_logs(mut self) -> [String; 2] {
+        self.is_well().await;
+        for program in [&mut self.api, &mut self.worker] {
+            program.ask_to_end();
+            program.end().await;
+        }
+        let logs = [self.api.log(), self.worker.log()];
+        self.leave();
+        logs
+    }
+
+    async fn is_well(&mut self) {
         self.check().await;
         assert!(self.api.is_alive(), "the API has ended");
         assert!(self.worker.is_alive(), "the worker has ended");
-        self.leave();
     }
 
     /// Ends the shop as [`finish`](Self::finish) does, and gives its database, to which nobody is connected any more.

@@ -123,10 +123,9 @@ async fn a_store_that_says_nothing_is_given_up_and_holds_up_nobody() {
     objects.set(Mood::Well);
     admin.upload(&product, &photo).await.expect(202);
     shop.images_shown(&product, 1).await;
-    for program in [&shop.api, &shop.worker] {
-        assert!(!program.log().contains("hunter2"), "a secret is in a log");
+    for log in shop.finish_with_logs().await {
+        assert!(log.contains("ready") && !log.contains("hunter2"), "a secret is in a log");
     }
-    shop.finish().await;
 }
 
 #[tokio::test]
