@@ -29,7 +29,7 @@ async fn a_lost_webhook_is_found_by_a_comparison_and_healed() {
             shop.control().put("/webhooks", &json!({ "mode": "deliver" })).await.expect(200);
             eventually("a comparison finds nothing", async || {
                 let told = runbook.kassa(&["reconcile"]).await; // the first finds what others were not told of meanwhile
-                told.contains("0 differed, 0 do still").then_some(())
+                told.contains("compared: 0 differed, 0 do still").then_some(())
             })
             .await;
             watched.resolves("KassaReconciliationHealed").await;
