@@ -120,8 +120,8 @@ async fn begin_as(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transa
     begun.await.map_err(|_| sqlx::Error::WorkerCrashed)?
 }
 
-/// Passes over connections that broke unnoticed, of which there may be as many as are idle: nothing was done yet. Takes no longer than one
-/// that waits for a free connection, and then for its answer.
+/// Passes over connections that broke unnoticed, of which there may be as many as are idle: nothing was done yet. None is tried
+/// after [`ACQUIRE_TIMEOUT`], and each of them has that long to be free and [`SILENCE`] to answer.
 #[expect(clippy::disallowed_methods, reason = "in a task of its own, which nobody gives up")]
 async fn begin_on_any(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
     let began = Instant::now();
