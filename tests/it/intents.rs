@@ -1,6 +1,12 @@
 //! One order, one intent: whatever becomes of the calls that create it, and whatever its metadata say.
 
+use common::{
+    db,
+    id::PaymentIntentId,
+    jobs::{self, CancelIntent},
+};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 use crate::harness::{Client, Shop, eventually, payment, send_form, text};
 
@@ -190,5 +196,59 @@ async fn an_order_that_stripe_refuses_is_canceled_and_one_that_is_only_answered_
     assert_eq!(replayed["payment"]["last_error"]["code"], "payment_refused", "the shopper is told why");
     let asked = "SELECT count(*) FROM payment_logs WHERE operation = 'create_intent' AND outcome = 'error'";
     assert_eq!(shop.count(asked).await, 4);
+    shop.finish().await;
+}
+
+/// So many sessions wait for a lock to go on with what contains this.
+async fn waits(shop: &Shop, part: &str) {
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%{part}%'"
+    );
+    eventually(&format!("{part} waits"), async || (shop.count(&waits).await > 0).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_cancel_that_comes_while_its_intents_job_has_found_nothing_to_do_is_not_lost() {
+    let shop = Shop::start().await;
+    let product = shop.product(500, 1).await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.settle().await;
+    let intent =
+        sqlx::query_scalar("SELECT id FROM payment_intents").fetch_one(&shop.pool).await.expect("there is one");
+    let hold = async |what: &str| {
+        let mut tx = db::begin(&shop.pool).await.expect("the database answers");
+        tx.execute(what).await.expect("nobody else has it");
+        tx
+    };
+    let order_held = hold("SELECT FROM orders FOR UPDATE").await;
+    let canceling = tokio::spawn({
+        let (shopper, order) = (shopper.clone(), order.clone());
+        async move { shopper.cancel(&order).await }
+    });
+    waits(&shop, "FROM orders WHERE id = $1 FOR NO KEY UPDATE").await;
+
+    // A job of an intent that may yet be paid: it looks, and finds nothing to do.
+    let intents_held = hold("LOCK TABLE payment_intents IN ACCESS EXCLUSIVE MODE").await;
+    let mut tx = db::begin(&shop.pool).await.expect("the database answers");
+    jobs::enqueue(&mut tx, &CancelIntent { payment_intent_id: PaymentIntentId(intent) }).await.expect("it is new");
+    tx.commit().await.expect("the database answers");
+    waits(&shop, "FROM payment_intents p JOIN orders").await;
+    // It can't end before the cancel has enqueued what is one job with it.
+    let job_held = hold("SELECT FROM jobs WHERE job_type = 'payment.cancel_intent' FOR UPDATE").await;
+    intents_held.rollback().await.expect("the database answers");
+    eventually("it has looked", async || {
+        let looking = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND state = 'active' AND query LIKE '%FROM payment_intents p JOIN orders%'
+                         AND pid <> pg_backend_pid()";
+        (shop.count(looking).await == 0).then_some(())
+    })
+    .await;
+    order_held.rollback().await.expect("the database answers");
+    canceling.await.expect("it does not panic").expect(202);
+    job_held.rollback().await.expect("the database answers");
+
+    ended(&shop, &shopper, &order, &product, "shopper").await;
     shop.finish().await;
 }

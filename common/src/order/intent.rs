@@ -11,9 +11,9 @@ use super::{
 use crate::{
     actor::Actor,
     db,
-    id::OrderId,
+    id::{OrderId, PaymentIntentId},
     jobs::{self, CancelIntent, CompleteError, Lease},
-    payment::{self, IntentReport, IntentStatus, LogEntry, RefundOrigin, Stored, StoredIntent},
+    payment::{self, IntentReport, IntentStatus, KnownIntent, LogEntry, RefundOrigin, Stored, StoredIntent},
     webhook,
 };
 
@@ -124,6 +124,31 @@ async fn succeeded(
         refund::settle(tx, order).await?; // they may have come first
     }
     Ok(())
+}
+
+/// What is to be canceled at Stripe. Where there is nothing, the job is completed while its order is locked: whoever finds after that that
+/// the intent has to be canceled enqueues another, which an unfinished one would have swallowed.
+///
+/// # Errors
+/// The database's, or that another worker has the job.
+pub async fn intent_to_cancel(
+    pool: &PgPool,
+    lease: &Lease,
+    id: PaymentIntentId,
+) -> Result<Option<KnownIntent>, CompleteError> {
+    if let Some(intent) = payment::intent_to_cancel(pool, id).await? {
+        return Ok(Some(intent));
+    }
+    let mut tx = db::begin(pool).await?;
+    if let Some(order) = payment::order_of_intent(&mut tx, id).await? {
+        store::lock(&mut tx, order).await?;
+    }
+    let intent = payment::intent_to_cancel(&mut *tx, id).await?;
+    if intent.is_none() {
+        lease.complete(&mut tx).await?;
+    }
+    tx.commit().await?;
+    Ok(intent)
 }
 
 /// Cancels an order that Stripe will never take a payment for, and completes the job.

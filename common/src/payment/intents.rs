@@ -1,7 +1,7 @@
 //! The intents of an order, as we have them stored.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{IntentReport, IntentStatus};
 use crate::{
@@ -127,10 +127,10 @@ pub async fn known_intent(pool: &PgPool, stripe_id: &str) -> sqlx::Result<Option
 
 /// What is to be canceled at Stripe; `None` when the intent has ended, or its order may yet be paid: by its current intent, for one whose
 /// current intent was canceled ends with the others.
-///
-/// # Errors
-/// The database's.
-pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Result<Option<KnownIntent>> {
+pub(crate) async fn intent_to_cancel(
+    executor: impl PgExecutor<'_>,
+    id: PaymentIntentId,
+) -> sqlx::Result<Option<KnownIntent>> {
     sqlx::query_as!(
         KnownIntent,
         r#"SELECT p.order_id AS "order_id: OrderId", p.stripe_id AS "stripe_id!", p.updated_at AS seen
@@ -142,8 +142,15 @@ pub async fn intent_to_cancel(pool: &PgPool, id: PaymentIntentId) -> sqlx::Resul
                                    ORDER BY c.generation DESC LIMIT 1))"#,
         id.0
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await
+}
+
+/// Whose payment an intent is, by our id of it.
+pub(crate) async fn order_of_intent(tx: &mut PgConnection, id: PaymentIntentId) -> sqlx::Result<Option<OrderId>> {
+    sqlx::query_scalar!(r#"SELECT order_id AS "id: OrderId" FROM payment_intents WHERE id = $1"#, id.0)
+        .fetch_optional(tx)
+        .await
 }
 
 /// An intent's row after what Stripe said was written into it.

@@ -16,10 +16,9 @@ pub(crate) use disputes::{StoredDispute, is_blocked, store_dispute};
 
 pub(crate) use given_up::{dismiss_refund, give_up_refund, lock_refund, order_of_refund, refund_again};
 pub use intents::{
-    IntentToCreate, KnownIntent, Seen, intent_to_cancel, intent_to_create, intent_under_way, known_intent,
-    raise_generation,
+    IntentToCreate, KnownIntent, Seen, intent_to_create, intent_under_way, known_intent, raise_generation,
 };
-pub(crate) use intents::{Stored, StoredIntent, intent_of, open_intents, store};
+pub(crate) use intents::{Stored, StoredIntent, intent_of, intent_to_cancel, open_intents, order_of_intent, store};
 pub use list::{Filter, LoggedPayment, page};
 pub use log::{LogEntry, log};
 pub use refunds::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use common::{
     jobs::CancelIntent,
     order::{self, News, Source},
-    payment::{self, IntentReport, KnownIntent},
+    payment::{IntentReport, KnownIntent},
 };
 
 use super::context::{Context, booked};
@@ -20,7 +20,8 @@ use crate::{
 /// # Errors
 /// Always for another try: this job ends when Stripe says that the intent has ended.
 pub async fn run(job: Job<CancelIntent>, context: Arc<Context>) -> Result<(), JobError> {
-    let Some(intent) = payment::intent_to_cancel(&context.pool, job.payload.payment_intent_id).await? else {
+    let id = job.payload.payment_intent_id;
+    let Some(intent) = order::intent_to_cancel(&context.pool, &job.lease, id).await? else {
         return Ok(());
     };
     let answer = match context.stripe.cancel_intent(&intent.stripe_id).await {
