@@ -24,6 +24,7 @@ mod routes;
 mod serve;
 pub mod server;
 mod shares;
+mod slots;
 mod startup;
 pub mod state;
 mod stream;

@@ -6,12 +6,13 @@
 use std::{cell::RefCell, sync::Arc};
 
 use common::config;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     client::Client,
     problem::{Problem, kinds},
     shares::{Share, Shares},
+    slots::{Lane, Slots},
 };
 
 /// Most bytes of bodies in memory, of all requests together.
@@ -47,13 +48,14 @@ pub(crate) fn describe() {
 pub(crate) struct Load {
     /// Those that may be open at once.
     pub(crate) connections: Arc<Shares>,
-    slots: Arc<Semaphore>,
-    most_requests: usize,
+    slots: Arc<Slots>,
     bodies: Arc<Shares>,
 }
 
 /// What a request holds.
 struct Held {
+    slots: Arc<Slots>,
+    lane: Lane,
     slot: RefCell<Option<OwnedSemaphorePermit>>,
     body: RefCell<Share>,
 }
@@ -64,11 +66,9 @@ tokio::task_local! {
 
 impl Load {
     pub(crate) fn new(http: &config::Http) -> Self {
-        let most_requests = http.max_requests.min(Semaphore::MAX_PERMITS);
         Self {
             connections: Shares::new(http.max_connections),
-            slots: Arc::new(Semaphore::new(most_requests)),
-            most_requests,
+            slots: Arc::new(Slots::new(http.max_requests)),
             bodies: Shares::new(BODIES),
         }
     }
@@ -78,8 +78,8 @@ impl Load {
         let set = |name: &'static str, size: usize| metrics::gauge!(name).set(size as f64);
         set(CONNECTIONS, self.connections.taken());
         set(CONNECTIONS_MAX, self.connections.most());
-        set(REQUESTS, self.most_requests - self.slots.available_permits());
-        set(REQUESTS_MAX, self.most_requests);
+        set(REQUESTS, self.slots.taken());
+        set(REQUESTS_MAX, self.slots.most());
         set(BODY_BYTES, self.bodies.taken());
         set(BODY_BYTES_MAX, BODIES);
     }
@@ -87,19 +87,24 @@ impl Load {
 
 impl Load {
     /// Does the work of a request, if there is a slot for it.
-    pub(crate) async fn in_slot<T>(&self, client: Client, work: impl Future<Output = T>) -> Result<T, Problem> {
-        let slot = self.slots.clone().try_acquire_owned().map_err(|_| shed("requests"))?;
-        let held = Held { slot: RefCell::new(Some(slot)), body: RefCell::new(self.bodies.of(Some(client))) };
-        Ok(HELD.scope(held, work).await)
+    pub(crate) async fn in_slot<T>(
+        &self,
+        lane: Lane,
+        client: Client,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Problem> {
+        let slot = RefCell::new(Some(self.slots.try_take(lane).ok_or_else(|| shed("requests"))?));
+        let body = RefCell::new(self.bodies.of(Some(client)));
+        Ok(HELD.scope(Held { slots: self.slots.clone(), lane, slot, body }, work).await)
     }
 }
 
 /// Waits without a slot; then waits for one, before anybody who is new.
 pub(crate) async fn without_slot<T>(waiting: impl Future<Output = T>) -> T {
-    let slots = HELD.try_with(|held| held.slot.take().map(|slot| slot.semaphore().clone())).ok().flatten();
+    let given_back = HELD.try_with(|held| held.slot.take().map(|_slot| (held.slots.clone(), held.lane))).ok().flatten();
     let found = waiting.await;
-    if let Some(slots) = slots {
-        let slot = slots.acquire_owned().await.ok(); // never closed
+    if let Some((slots, lane)) = given_back {
+        let slot = slots.take(lane).await;
         HELD.with(|held| held.slot.replace(slot));
     }
     found

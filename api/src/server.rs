@@ -21,6 +21,7 @@ use crate::{
     head, headers, openapi, ops,
     problem::{Problem, kinds},
     routes,
+    slots::Lane,
     state::AppState,
     unread,
 };
@@ -134,7 +135,8 @@ async fn held_to_limits(around: &Around, request: Request, next: Next) -> Result
 
 async fn in_slot(app: &AppState, client: Client, request: Request, next: Next) -> Result<Response, Problem> {
     app.gate.pass()?;
-    app.load.in_slot(client, next.run(request)).await
+    let lane = Lane::of(request.method(), request.uri().path());
+    app.load.in_slot(lane, client, next.run(request)).await
 }
 
 async fn unknown_path() -> Problem {

@@ -59,6 +59,35 @@ async fn requests_beyond_those_in_work_are_put_off_at_once() {
 }
 
 #[tokio::test]
+async fn a_rush_of_changes_keeps_neither_reads_nor_stripe_out() {
+    let shop = Shop::with(&[("API_MAX_REQUESTS", "16"), ("DATABASE_MAX_CONNECTIONS", "24")]).await;
+    let product = shop.product(500, 3).await;
+    let shopper = shop.shopper().await;
+    let order = shop.order(&shopper, &product, 1).await;
+    let mut lock = db::begin(&shop.pool).await.expect("the database answers");
+    lock.execute("LOCK TABLE cart_items IN ACCESS EXCLUSIVE MODE").await.expect("nobody else has it");
+    let put = |_| {
+        let (shopper, product) = (shopper.clone(), product.clone());
+        tokio::spawn(async move { shopper.put_in_cart(&product, 1).await })
+    };
+    // An eighth of the slots is kept for each of reads, Stripe's events and changes.
+    let stuck: Vec<_> = (0..12).map(put).collect();
+    eventually("all are in work", async || (load(&shop, "requests_in_flight").await == "12").then_some(())).await;
+    is_put_off(shopper.put_in_cart(&product, 1).await);
+    shop.visitor().get("/products").await.expect(200);
+    shop.pay(&shopper, &order).await;
+    lock.rollback().await.expect("the database answers");
+    for reply in join_all(stuck).await {
+        let status = reply.expect("it does not panic").status;
+        assert!(
+            [200, 201, 409].contains(&status),
+            "what was begun is finished, or refused as there are three: {status}"
+        );
+    }
+    shop.finish().await;
+}
+
+#[tokio::test]
 async fn who_waits_for_an_order_holds_up_nobody() {
     let shop = Shop::with(&[("API_MAX_REQUESTS", "1")]).await;
     let product = shop.product(500, 3).await;

@@ -73,7 +73,12 @@ pub const VARIABLES: &[Variable] = &[
         API,
         "connections at once; one address that is no trusted proxy may hold a quarter of them",
     ),
-    variable("API_MAX_REQUESTS", Some("512"), API, "requests in work at once; what comes beyond is told to come later"),
+    variable(
+        "API_MAX_REQUESTS",
+        Some("768"),
+        API,
+        "requests in work at once, an eighth of them each kept for reads, Stripe's events and changes; what comes beyond is told to come later",
+    ),
     variable(
         "METRICS_ADDR",
         None,
