@@ -26,18 +26,6 @@ impl Run {
     pub(crate) fn rate(&self) -> f64 {
         if self.took.is_zero() { 0.0 } else { count(self.done) / self.took.as_secs_f64() }
     }
-
-    /// It in short, where nobody set a pace.
-    pub(crate) fn figures(&self) -> Figures {
-        Figures {
-            rate: self.rate(),
-            p50_ms: percentile(&self.latencies, 50.0),
-            p99_ms: percentile(&self.latencies, 99.0),
-            errors: self.errors,
-            generator: self.generator,
-            ..Figures::default()
-        }
-    }
 }
 
 /// A measurement in short.
@@ -55,6 +43,22 @@ pub(crate) struct Figures {
     pub(crate) errors: usize,
     /// Processors that the load generator has kept busy, at most.
     pub(crate) generator: f64,
+}
+
+impl Figures {
+    /// Several measurements at no set pace, as one: the median of their rates, the percentiles of all latencies.
+    pub(crate) fn of<'a>(runs: impl Iterator<Item = &'a Run> + Clone) -> Self {
+        let rates: Vec<f64> = runs.clone().map(Run::rate).collect();
+        let latencies: Vec<Duration> = runs.clone().flat_map(|run| &run.latencies).copied().collect();
+        Self {
+            rate: Spread::of(&rates).map_or(0.0, |rate| rate.median),
+            p50_ms: percentile(&latencies, 50.0),
+            p99_ms: percentile(&latencies, 99.0),
+            offered: 0.0,
+            errors: runs.clone().map(|run| run.errors).sum(),
+            generator: runs.map(|run| run.generator).fold(0.0, f64::max),
+        }
+    }
 }
 
 /// A figure over the rounds.

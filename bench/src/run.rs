@@ -74,9 +74,9 @@ async fn measure(
     for name in names {
         let step = Step::begin(name);
         let mut bench = Bench { ground, store, scale };
-        let row = rows::measure(name, &mut bench).await.with_context(|| format!("measuring {name}"))?;
-        step.done(told(&row));
-        measured.push(row);
+        let found = rows::measure(name, &mut bench).await.with_context(|| format!("measuring {name}"))?;
+        step.done(found.iter().map(told).collect::<Vec<_>>().join("; "));
+        measured.extend(found);
     }
     if grown_names.is_empty() {
         return Ok(());

@@ -142,7 +142,11 @@ impl Store {
 
     /// Does now what autovacuum would do in the midst of a measurement.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let tables = "cart_items, idempotency_keys, jobs, orders, order_items, order_events, payment_intents, payment_logs, products, webhook_logs";
+        const TABLES: &str = "cart_items, idempotency_keys, jobs, orders, order_items, order_events, payment_intents, payment_logs, products, webhook_logs";
+        self.vacuum(TABLES).await
+    }
+
+    async fn vacuum(&self, tables: &str) -> Result<()> {
         self.pool.execute(format!("VACUUM ANALYZE {tables}").as_str()).await.context("vacuuming")?;
         Ok(())
     }
@@ -154,7 +158,7 @@ impl Store {
              SELECT gen_random_uuid(), bench.user_id(n), bench.product_id({product}), 1 FROM generate_series(0, {shoppers} - 1) n"
         );
         self.pool.execute(fill.as_str()).await.context("filling the carts")?;
-        self.settle().await
+        self.vacuum("cart_items").await
     }
 
     /// What a `SELECT count(*)` counts.

@@ -36,8 +36,7 @@ pub(super) async fn logins(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let flood = Load { addr, connections: FLOOD, requests: &logins, expected: &[200, 503], comes_again: false };
     let looks = Requests::Cycle(vec![get("/products")]);
     let looking = Load { addr, connections: AT_ONCE, requests: &looks, expected: &[200], comes_again: false };
-    let (mut ratios, mut quiet_runs, mut flooded_runs) = (vec![], Run::default(), Run::default());
-    let mut flooded_with = Run::default();
+    let (mut ratios, mut quiet_runs, mut flooded_runs, mut floods) = (vec![], vec![], vec![], vec![]);
     block_in_place(|| looking.run(Pace::Full, WARM_UP))?;
     for _ in 0..scale.rounds {
         let (quiet, flooded, logins) = block_in_place(|| {
@@ -52,13 +51,11 @@ pub(super) async fn logins(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
             anyhow::Ok((quiet, flooded?, logins.map_err(|_| anyhow!("those who log in panicked"))??))
         })?;
         ratios.push(percentile(&flooded.latencies, 99.0) / percentile(&quiet.latencies, 99.0));
-        quiet_runs.errors += quiet.errors;
-        quiet_runs.latencies.extend(quiet.latencies);
-        flooded_runs.errors += flooded.errors;
-        flooded_runs.latencies.extend(flooded.latencies);
-        flooded_with = logins;
+        quiet_runs.push(quiet);
+        flooded_runs.push(flooded);
+        floods.push(logins);
     }
-    let of = |run: &Run| Figures { offered: LOOKS, rate: 0.0, ..run.figures() };
+    let of = |runs: &[Run]| Figures { offered: LOOKS, rate: 0.0, ..Figures::of(runs.iter()) };
     Ok(Row {
         name: name.to_owned(),
         title: format!("GET /products while {FLOOD} log in without end: p99"),
@@ -68,8 +65,8 @@ pub(super) async fn logins(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         ours: Some(of(&flooded_runs)),
         theirs: Some(of(&quiet_runs)),
         notes: vec![format!(
-            "in the last round {:.0} logins were answered in a second meanwhile, told to come later among them",
-            flooded_with.rate()
+            "{:.0} logins were answered in a second meanwhile, told to come later among them",
+            Figures::of(floods.iter()).rate
         )],
         ..Row::default()
     })

@@ -39,8 +39,24 @@ pub(super) async fn idle(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
 
 pub(super) async fn loaded(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     let Bench { ground, store, scale } = bench;
-    let addr = start_anew(store, ground).await?;
-    prepare_checkout(store, HOT).await?;
+    let mut rounds = Vec::new();
+    for _ in 0..scale.rounds {
+        let addr = start_anew(store, ground).await?;
+        prepare_checkout(store, HOT).await?;
+        rounds.push(most(store, addr, scale.latency_window)?);
+        store.close().await;
+        store.clean().await?;
+    }
+    let mut row = Row::within(name, "memory of API and worker, at full load", &rounds, "MB", LOADED);
+    row.notes.push(
+        "resident, the most of all looks, while checkouts, reads and events come as fast as they are answered"
+            .to_owned(),
+    );
+    Ok(row)
+}
+
+/// The most that they take while everything comes as fast as it is answered, for so long.
+fn most(store: &Store, addr: SocketAddr, window: Duration) -> Result<f64> {
     let buys = Requests::Once(
         (0..store.scale.accounts).map(|shopper| store.request_of(shopper, "POST", "/checkout", &[], "")).collect(),
     );
@@ -50,29 +66,20 @@ pub(super) async fn loaded(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         Requests::Once((0..store.scale.accounts).map(|number| event(&format!("evt_memory_{number}"))).collect());
     let load = |requests, expected| Load { addr, connections: AT_ONCE, requests, expected, comes_again: false };
     let loads = [load(&buys, &[202][..]), load(&looks, &[200]), load(&events, &[200])];
-    let window = scale.latency_window;
-    let most = block_in_place(|| {
+    block_in_place(|| {
         thread::scope(|scope| {
             let running: Vec<_> = loads.iter().map(|load| scope.spawn(|| load.run(Pace::Full, window))).collect();
-            let mut most = Vec::new();
+            let mut most = 0.0;
             while running.iter().any(|load| !load.is_finished()) {
-                most.push(used(store)?);
+                most = used(store)?.max(most);
                 thread::sleep(LOOK);
             }
             for load in running {
                 load.join().map_err(|_| anyhow!("a load panicked"))??;
             }
-            anyhow::Ok(most.into_iter().fold(0.0, f64::max))
+            Ok(most)
         })
-    })?;
-    store.close().await;
-    store.clean().await?;
-    let mut row = Row::within(name, "memory of API and worker, at full load", &[most], "MB", LOADED);
-    row.notes.push(
-        "resident, the most of all looks, while checkouts, reads and events come as fast as they are answered"
-            .to_owned(),
-    );
-    Ok(row)
+    })
 }
 
 async fn start_anew(store: &mut Store, ground: &Ground) -> Result<SocketAddr> {
