@@ -99,6 +99,7 @@ impl Scale {
         rounds: 2,
         window: Duration::from_secs(1),
         latency_window: Duration::from_secs(1),
+        past: 5_000,
         accounts: 5_000,
         backlog: 8_000,
         samples: 30,
