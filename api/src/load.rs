@@ -36,9 +36,9 @@ pub(crate) fn describe() {
     metrics::describe_gauge!(BODY_BYTES_MAX, metrics::Unit::Bytes, "Bodies of requests that may be in memory.");
     metrics::describe_counter!(
         SHED,
-        "Requests and connections refused because there was no room for them, by what was full: connections, requests, bodies or hashes."
+        "Requests and connections refused because there was no room for them, by what was full: connections, requests, webhooks, bodies or hashes."
     );
-    for full in ["bodies", "connections", "hashes", "requests"] {
+    for full in ["bodies", "connections", "hashes", "requests", "webhooks"] {
         metrics::counter!(SHED, "full" => full).increment(0);
     }
 }
@@ -93,7 +93,8 @@ impl Load {
         client: Client,
         work: impl Future<Output = T>,
     ) -> Result<T, Problem> {
-        let slot = RefCell::new(Some(self.slots.try_take(lane).ok_or_else(|| shed("requests"))?));
+        let full = if lane == Lane::Webhooks { "webhooks" } else { "requests" };
+        let slot = RefCell::new(Some(self.slots.try_take(lane).ok_or_else(|| shed(full))?));
         let body = RefCell::new(self.bodies.of(Some(client)));
         Ok(HELD.scope(Held { slots: self.slots.clone(), lane, slot, body }, work).await)
     }

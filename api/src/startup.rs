@@ -42,7 +42,10 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     tls::choose_provider();
     let storage = Storage::open(&config.images.store).map_err(config::Problems::from)?;
     let app = Arc::new(App::new(config, storage));
-    let metrics = metrics.with_pool("requests", &app.pool).with_pool("catalogue", &app.catalogue);
+    let metrics = metrics
+        .with_pool("requests", &app.pool)
+        .with_pool("catalogue", &app.catalogue)
+        .with_pool("webhooks", &app.webhooks);
     let http = &app.config.http;
     allow_files(http.max_connections);
     let tls = http.tls.clone().map(tls::acceptor).transpose()?;
@@ -83,6 +86,7 @@ pub async fn run(config: config::Api) -> anyhow::Result<()> {
     operations.await.context("the metrics' server broke")?;
     app.pool.close().await;
     app.catalogue.close().await;
+    app.webhooks.close().await;
     outcome
 }
 

@@ -15,8 +15,10 @@ pub type AppState = Arc<App>;
 pub struct App {
     /// The way to the database.
     pub pool: PgPool,
-    /// Another one, for the catalogue alone: see [`db::catalogue_connections`].
+    /// Another one, for the catalogue alone: see [`db::connections_apart`].
     pub catalogue: PgPool,
+    /// Another one, for Stripe's events alone.
+    pub webhooks: PgPool,
     /// What was configured.
     pub config: config::Api,
     /// Where the bytes of images are.
@@ -47,12 +49,14 @@ impl App {
             Accounts::new(&config.jwt_secrets, config.access_token_lifetime, config.refresh_token_lifetime, clock);
         let config::Database { options, max_connections } = &config.database;
         let pool = db::pool(options.clone(), *max_connections);
-        let catalogue = db::pool(options.clone(), db::catalogue_connections(*max_connections));
+        let apart = || db::pool(options.clone(), db::connections_apart(*max_connections));
+        let (catalogue, webhooks) = (apart(), apart());
         let limits = Limits::new(config.http.rate_limits);
         let load = Load::new(&config.http);
         Self {
             pool,
             catalogue,
+            webhooks,
             config,
             storage,
             clock,

@@ -74,9 +74,10 @@ fn silent() -> sqlx::Error {
     sqlx::Error::Io(io::ErrorKind::TimedOut.into())
 }
 
-/// How many connections an API has for what anybody may see of the catalogue, beside `max_connections` for all else: who looks does not
-/// queue behind all who buy. What is asked often is kept, and asked once for all who want it: a quarter is enough.
-pub fn catalogue_connections(max_connections: u32) -> u32 {
+/// How many connections an API has for what anybody may see of the catalogue, and as many for Stripe's events, beside `max_connections` for
+/// all else: neither queues behind all who buy. What is asked often of the catalogue is kept, and asked once for all who want it; an event is
+/// two rows: a quarter is enough.
+pub fn connections_apart(max_connections: u32) -> u32 {
     max_connections.div_ceil(4).max(2)
 }
 

@@ -5,6 +5,7 @@ use common::{
     id::PaymentIntentId,
     jobs::{self, CancelIntent},
 };
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 
@@ -199,17 +200,21 @@ async fn an_order_that_stripe_refuses_is_canceled_and_one_that_is_only_answered_
     shop.finish().await;
 }
 
-/// So many sessions wait for a lock to go on with what contains this.
-async fn waits(shop: &Shop, part: &str) {
-    let waits = format!(
+/// Whether so many sessions wait for a lock to go on with what contains this.
+async fn wait(shop: &Shop, sessions: i64, part: &str) -> bool {
+    let waiting = format!(
         "SELECT count(*) FROM pg_stat_activity
          WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%{part}%'"
     );
-    eventually(&format!("{part} waits"), async || (shop.count(&waits).await > 0).then_some(())).await;
+    shop.count(&waiting).await == sessions
 }
 
-#[tokio::test]
-async fn a_cancel_that_comes_while_its_intents_job_has_found_nothing_to_do_is_not_lost() {
+const LOCK: &str = "FROM orders WHERE id = $1 FOR NO KEY UPDATE";
+const LOOK: &str = "FROM payment_intents p JOIN orders";
+
+/// A cancel and a job of the order's intent, which finds nothing to do as the order may yet be paid: both want the order, one before the
+/// other, and the job can't end before the cancel has enqueued what is one job with it.
+async fn cancel_beside_a_job(cancel_is_first: bool) {
     let shop = Shop::start().await;
     let product = shop.product(500, 1).await;
     let shopper = shop.shopper().await;
@@ -222,33 +227,71 @@ async fn a_cancel_that_comes_while_its_intents_job_has_found_nothing_to_do_is_no
         tx.execute(what).await.expect("nobody else has it");
         tx
     };
-    let order_held = hold("SELECT FROM orders FOR UPDATE").await;
-    let canceling = tokio::spawn({
+    let cancel = || {
         let (shopper, order) = (shopper.clone(), order.clone());
-        async move { shopper.cancel(&order).await }
-    });
-    waits(&shop, "FROM orders WHERE id = $1 FOR NO KEY UPDATE").await;
+        tokio::spawn(async move { shopper.cancel(&order).await })
+    };
+    let waits = async |sessions, part: &str| {
+        eventually(part, async || wait(&shop, sessions, part).await.then_some(())).await;
+    };
 
-    // A job of an intent that may yet be paid: it looks, and finds nothing to do.
+    let order_held = hold("SELECT FROM orders FOR UPDATE").await;
+    let mut canceling = None;
+    if cancel_is_first {
+        canceling = Some(cancel());
+        waits(1, LOCK).await;
+    }
     let intents_held = hold("LOCK TABLE payment_intents IN ACCESS EXCLUSIVE MODE").await;
     let mut tx = db::begin(&shop.pool).await.expect("the database answers");
     jobs::enqueue(&mut tx, &CancelIntent { payment_intent_id: PaymentIntentId(intent) }).await.expect("it is new");
     tx.commit().await.expect("the database answers");
-    waits(&shop, "FROM payment_intents p JOIN orders").await;
-    // It can't end before the cancel has enqueued what is one job with it.
+    waits(1, LOOK).await;
     let job_held = hold("SELECT FROM jobs WHERE job_type = 'payment.cancel_intent' FOR UPDATE").await;
     intents_held.rollback().await.expect("the database answers");
-    eventually("it has looked", async || {
-        let looking = "SELECT count(*) FROM pg_stat_activity
-                       WHERE datname = current_database() AND state = 'active' AND query LIKE '%FROM payment_intents p JOIN orders%'
-                         AND pid <> pg_backend_pid()";
-        (shop.count(looking).await == 0).then_some(())
+    waits(if cancel_is_first { 2 } else { 1 }, LOCK).await;
+    let canceling = canceling.unwrap_or_else(cancel);
+    waits(2, LOCK).await;
+    order_held.rollback().await.expect("the database answers");
+    // Whoever is first has the order now. Where it is the job, its end waits for the job's row.
+    eventually("the cancel is through, or the job is about to end", async || {
+        let ends = wait(&shop, 1, "UPDATE jobs SET status = ''Done'', done_at = clock_timestamp(), lease_until").await;
+        (ends || canceling.is_finished()).then_some(())
     })
     .await;
-    order_held.rollback().await.expect("the database answers");
-    canceling.await.expect("it does not panic").expect(202);
     job_held.rollback().await.expect("the database answers");
-
+    canceling.await.expect("it does not panic").expect(202);
     ended(&shop, &shopper, &order, &product, "shopper").await;
     shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_that_finds_nothing_to_do_swallows_no_cancel_that_was_before_it() {
+    cancel_beside_a_job(true).await;
+}
+
+#[tokio::test]
+async fn a_job_that_finds_nothing_to_do_swallows_no_cancel_that_comes_after_it() {
+    cancel_beside_a_job(false).await;
+}
+
+#[tokio::test]
+async fn a_cancel_whose_job_is_gone_is_mended_by_another_or_by_the_orders_time() {
+    for by_time in [false, true] {
+        let shop = Shop::start().await;
+        let product = shop.product(500, 1).await;
+        let shopper = shop.shopper().await;
+        let order = shop.order(&shopper, &product, 1).await;
+        shop.settle().await;
+        shop.worker.signal(Signal::SIGSTOP);
+        assert_eq!(shopper.cancel(&order).await.expect(202)["status"], "canceling");
+        shop.database.run("DELETE FROM jobs WHERE job_type = 'payment.cancel_intent'").await;
+        shop.worker.signal(Signal::SIGCONT);
+        if by_time {
+            shop.expire(&order).await;
+        } else {
+            shopper.cancel(&order).await.expect(202);
+        }
+        ended(&shop, &shopper, &order, &product, "shopper").await;
+        shop.finish().await;
+    }
 }

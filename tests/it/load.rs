@@ -60,7 +60,7 @@ async fn requests_beyond_those_in_work_are_put_off_at_once() {
 
 #[tokio::test]
 async fn a_rush_of_changes_keeps_neither_reads_nor_stripe_out() {
-    let shop = Shop::with(&[("API_MAX_REQUESTS", "16"), ("DATABASE_MAX_CONNECTIONS", "24")]).await;
+    let shop = Shop::with(&[("API_MAX_REQUESTS", "16"), ("DATABASE_MAX_CONNECTIONS", "8")]).await;
     let product = shop.product(500, 3).await;
     let shopper = shop.shopper().await;
     let order = shop.order(&shopper, &product, 1).await;
@@ -75,7 +75,9 @@ async fn a_rush_of_changes_keeps_neither_reads_nor_stripe_out() {
     eventually("all are in work", async || (load(&shop, "requests_in_flight").await == "12").then_some(())).await;
     is_put_off(shopper.put_in_cart(&product, 1).await);
     shop.visitor().get("/products").await.expect(200);
-    shop.pay(&shopper, &order).await;
+    shop.confirm(&order, "pm_card_visa").await.expect(200);
+    let paid = "SELECT count(*) FROM orders WHERE status = 'paid'";
+    eventually("Stripe's event is stored, and applied", async || (shop.count(paid).await == 1).then_some(())).await;
     lock.rollback().await.expect("the database answers");
     for reply in join_all(stuck).await {
         let status = reply.expect("it does not panic").status;

@@ -87,7 +87,7 @@ async fn receive(
         return Err(error.into());
     }
     let event = webhook::parse(&body).inspect_err(|_| count("malformed"))?;
-    let received = webhook::receive(&app.pool, &event).await.inspect_err(|_| count("not_stored"))?;
+    let received = webhook::receive(&app.webhooks, &event).await.inspect_err(|_| count("not_stored"))?;
     count(match received {
         Received::Stored(trace) => {
             cause::link(trace);

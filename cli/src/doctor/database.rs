@@ -103,7 +103,7 @@ fn of_durability(server: &Server) -> Finding {
 
 /// Room for one API and one worker, and while they are upgraded for the next of each beside them.
 fn of_room(server: &Server, each: u32) -> Finding {
-    let needed = 2 * i64::from(each) + i64::from(db::catalogue_connections(each)) + OWN_CONNECTIONS;
+    let needed = 2 * i64::from(each) + 2 * i64::from(db::connections_apart(each)) + OWN_CONNECTIONS;
     let (allowed, connected) = (i64::from(server.connections), server.connected);
     let finding = format!("{allowed} allowed, {connected} there; one API and one worker may take {needed}");
     let remedy = "raise max_connections (or the role's or database's limit), or lower DATABASE_MAX_CONNECTIONS";

@@ -64,7 +64,7 @@ pub const VARIABLES: &[Variable] = &[
         "DATABASE_MAX_CONNECTIONS",
         Some("16"),
         BOTH,
-        "connections per process for its work; an API has a quarter as many for the catalogue and 1 to listen beside, a worker 4 to listen and to keep its leases",
+        "connections per process for its work; an API has a quarter as many each for the catalogue and for Stripe's events and 1 to listen beside, a worker 4 to listen and to keep its leases",
     ),
     variable("API_ADDR", Some("127.0.0.1:8080"), API, "address of the HTTP API"),
     variable(

@@ -128,9 +128,13 @@ async fn end(
     reason: CancelReason,
     actor: Actor,
 ) -> sqlx::Result<()> {
-    let Next::To(_) = order.status.next(event) else { return Ok(()) };
-    store::set_cancel_reason(tx, order, Some(reason)).await?;
-    advance(tx, order, event, actor).await?;
+    if let Next::To(_) = order.status.next(event) {
+        store::set_cancel_reason(tx, order, Some(reason)).await?;
+        advance(tx, order, event, actor).await?;
+    } else if order.status != Status::Canceling {
+        return Ok(());
+    }
+    // For one that is being canceled, too: whoever asks again mends what has become of the jobs.
     cancel_needless_intents(tx, order).await?;
     if order.status == Status::Canceling && payment::open_intents(tx, order.id).await?.is_empty() {
         // All of its intents have ended already: there is none whose end would end the order.
