@@ -1,4 +1,4 @@
-//! Slots for what is in work at once. A part of them is kept for each lane, so that a rush in one leaves room in the others: while all the
+//! Slots for what is in work at once. A part of them is reserved for each lane (a bulkhead), so that a rush in one leaves room in the others: while all the
 //! world checks out, Stripe's events and whoever only looks still get in.
 
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::routes;
 
-/// An eighth of all slots is kept for each lane.
-const KEPT: usize = 8;
+/// An eighth of all slots is reserved for each lane.
+const RESERVED_PART: usize = 8;
 
 /// What comes at once for the same reasons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Lane {
     Reads,
     /// Stripe's events: who is put off here comes again in minutes or hours, and an order waits for it.
     Webhooks,
-    /// All else.
+    /// All else: what changes something.
     Writes,
 }
 
@@ -37,17 +37,17 @@ impl Lane {
 pub(crate) struct Slots {
     most: usize,
     /// By lane.
-    kept: [Arc<Semaphore>; 3],
-    common: Arc<Semaphore>,
+    reserved: [Arc<Semaphore>; 3],
+    shared: Arc<Semaphore>,
 }
 
 impl Slots {
     /// So many; what is too little to be parted is for all lanes.
     pub(crate) fn new(most: usize) -> Self {
         let most = most.min(Semaphore::MAX_PERMITS);
-        let kept = [most / KEPT; 3];
-        let common = Arc::new(Semaphore::new(most - kept.iter().sum::<usize>()));
-        Self { most, kept: kept.map(|kept| Arc::new(Semaphore::new(kept))), common }
+        let reserved = [most / RESERVED_PART; 3];
+        let shared = Arc::new(Semaphore::new(most - reserved.iter().sum::<usize>()));
+        Self { most, reserved: reserved.map(|reserved| Arc::new(Semaphore::new(reserved))), shared }
     }
 
     /// How many there are.
@@ -57,27 +57,27 @@ impl Slots {
 
     /// How many are taken.
     pub(crate) fn taken(&self) -> usize {
-        let free = self.kept.iter().chain([&self.common]).map(|slots| slots.available_permits());
+        let free = self.reserved.iter().chain([&self.shared]).map(|slots| slots.available_permits());
         self.most - free.sum::<usize>()
     }
 
     /// One that is free now: of the lane's own, or of those that are for all.
     pub(crate) fn try_take(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
         let of = |slots: &Arc<Semaphore>| slots.clone().try_acquire_owned().ok();
-        of(self.kept(lane)).or_else(|| of(&self.common))
+        of(self.reserved(lane)).or_else(|| of(&self.shared))
     }
 
     /// The next one that is free, before anybody who comes later and doesn't wait.
     pub(crate) async fn take(&self, lane: Lane) -> Option<OwnedSemaphorePermit> {
         tokio::select! {
             biased;
-            slot = self.kept(lane).clone().acquire_owned() => slot.ok(), // never closed
-            slot = self.common.clone().acquire_owned() => slot.ok(),
+            slot = self.reserved(lane).clone().acquire_owned() => slot.ok(), // never closed
+            slot = self.shared.clone().acquire_owned() => slot.ok(),
         }
     }
 
-    fn kept(&self, lane: Lane) -> &Arc<Semaphore> {
-        &self.kept[lane as usize]
+    fn reserved(&self, lane: Lane) -> &Arc<Semaphore> {
+        &self.reserved[lane as usize]
     }
 }
 
@@ -116,13 +116,11 @@ mod tests {
         for give_back in [0, 11] {
             let slots = Slots::new(16);
             let mut writes = fill(&slots, Lane::Writes);
-            let reads = fill(&slots, Lane::Reads);
             let mut waiting = Box::pin(slots.take(Lane::Writes));
             assert!(waiting.as_mut().now_or_never().is_none());
             drop(writes.remove(give_back)); // the first are the lane's own, the last are for all
             assert!(slots.try_take(Lane::Writes).is_none(), "it is for who has waited");
             assert!(waiting.now_or_never().flatten().is_some());
-            drop(reads);
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Several measurements at no set pace, as one: the median of their rates, the percentiles of all latencies.
+    /// Several measurements as one: the median of their rates, the percentiles of all latencies.
     pub(crate) fn of<'a>(runs: impl Iterator<Item = &'a Run> + Clone) -> Self {
         let rates: Vec<f64> = runs.clone().map(Run::rate).collect();
         let latencies: Vec<Duration> = runs.clone().flat_map(|run| &run.latencies).copied().collect();

@@ -58,7 +58,7 @@ pub(crate) enum Helper {
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
-    /// Times that each side of a comparison is measured.
+    /// Times that each thing is measured, and each side of a comparison.
     pub(crate) rounds: usize,
     /// One measurement of a rate. pgbench takes whole seconds.
     pub(crate) window: Duration,
@@ -107,7 +107,6 @@ impl Scale {
         ..Self::FULL
     };
     const TINY: Self = Self {
-        rounds: 1,
         products: 200,
         past: 200,
         accounts: 3_000,

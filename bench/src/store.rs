@@ -158,7 +158,7 @@ impl Store {
              SELECT gen_random_uuid(), bench.user_id(n), bench.product_id({product}), 1 FROM generate_series(0, {shoppers} - 1) n"
         );
         self.pool.execute(fill.as_str()).await.context("filling the carts")?;
-        self.vacuum("cart_items").await
+        self.vacuum("cart_items").await // the others were, when they were cleaned
     }
 
     /// What a `SELECT count(*)` counts.

@@ -202,15 +202,15 @@ async fn an_order_that_stripe_refuses_is_canceled_and_one_that_is_only_answered_
 
 /// Whether so many sessions wait for a lock to go on with what contains this.
 async fn wait(shop: &Shop, sessions: i64, part: &str) -> bool {
-    let waiting = format!(
-        "SELECT count(*) FROM pg_stat_activity
-         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%{part}%'"
-    );
-    shop.count(&waiting).await == sessions
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock' AND position($1 IN query) > 0";
+    sqlx::query_scalar::<_, i64>(waiting).bind(part).fetch_one(&shop.pool).await.expect(waiting) == sessions
 }
 
+/// Parts of the shop's statements: the order's lock, the job's look at its intent, and its end in a transaction.
 const LOCK: &str = "FROM orders WHERE id = $1 FOR NO KEY UPDATE";
 const LOOK: &str = "FROM payment_intents p JOIN orders";
+const END: &str = "UPDATE jobs SET status = 'Done', done_at = clock_timestamp(), lease_until";
 
 /// A cancel and a job of the order's intent, which finds nothing to do as the order may yet be paid: both want the order, one before the
 /// other, and the job can't end before the cancel has enqueued what is one job with it.
@@ -254,7 +254,7 @@ async fn cancel_beside_a_job(cancel_is_first: bool) {
     order_held.rollback().await.expect("the database answers");
     // Whoever is first has the order now. Where it is the job, its end waits for the job's row.
     eventually("the cancel is through, or the job is about to end", async || {
-        let ends = wait(&shop, 1, "UPDATE jobs SET status = ''Done'', done_at = clock_timestamp(), lease_until").await;
+        let ends = wait(&shop, 1, END).await;
         (ends || canceling.is_finished()).then_some(())
     })
     .await;

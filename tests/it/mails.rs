@@ -1,7 +1,9 @@
 //! Mails while their server refuses, fails or loses its answers: orders are not affected, and nobody is told what is no longer so.
 
+use common::db;
 use dev::mail::{Catcher, CatcherOptions, Fault, Moment};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 use crate::harness::{Shop, eventually, text};
 
@@ -178,6 +180,45 @@ async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
     let mails = shop.mails(&shopper.email, 1).await;
     assert!(mails.len() == 1 && mails[0].0.contains("confirmed"), "{mails:?}");
     assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'withdrawn'").await, 1);
+    shop.finish().await;
+}
+
+#[tokio::test]
+async fn a_decline_that_comes_while_the_mail_of_an_earlier_one_is_given_up_is_told_of() {
+    let shop = Shop::start().await;
+    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
+    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
+    tried(&shop, "payment_failed").await;
+    eventually("its job rests", async || {
+        let later =
+            "UPDATE jobs SET run_at = now() + interval '1 hour' WHERE job_type = 'email.send' AND status = 'Pending'";
+        (shop.pool.execute(later).await.expect("the database answers").rows_affected() == 1).then_some(())
+    })
+    .await;
+    shop.mail.remove_faults();
+    shop.confirm(&order, "pm_usBankAccount_processing").await.expect(200);
+    shopper.wait_for(&order, "processing").await;
+
+    let mut mail_held = db::begin(&shop.pool).await.expect("the database answers");
+    mail_held.execute("SELECT FROM emails FOR UPDATE").await.expect("nobody else has it");
+    let waiting = |sessions| {
+        let shop = &shop;
+        let waiting = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%emails%'";
+        eventually("they wait for the mail", async move || (shop.count(waiting).await == sessions).then_some(()))
+    };
+    // The decline is about to be booked; the job still sees a payment under way, of which no decline is to be told.
+    shop.steer(&order, "settle", &json!({ "outcome": "failed" })).await;
+    waiting(1).await;
+    shop.database.run("UPDATE jobs SET run_at = now() WHERE job_type = 'email.send'").await;
+    waiting(2).await;
+    mail_held.rollback().await.expect("the database answers");
+    shop.settle().await;
+    let mails = shop.mails(&shopper.email, 1).await;
+    assert!(mails.len() == 1 && mails[0].0.contains("did not go through"), "{mails:?}");
+    assert_eq!(shop.count("SELECT count(*) FROM emails WHERE status = 'withdrawn'").await, 0);
     shop.finish().await;
 }
 

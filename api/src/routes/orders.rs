@@ -96,7 +96,7 @@ fn status(pointer: &str, name: Option<String>) -> Result<Option<Status>, Problem
 
 /// Cancel an order that is not paid
 ///
-/// Its lines are back in the cart once it is `canceled`. An order that is canceled or being canceled stays as it is.
+/// Its lines are back in the cart once it is `canceled`. An order that is canceled stays as it is, and one that is being canceled goes on to be.
 #[utoipa::path(
     post, path = "/orders/{id}/cancel", operation_id = "cancel_order", tag = "orders",
     params(("id" = OrderId, Path, description = "Of an order of the caller's.")),

@@ -55,6 +55,7 @@ pub(super) async fn logins(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         flooded_runs.push(flooded);
         floods.push(logins);
     }
+    let logins = Spread::of(&floods.iter().map(Run::rate).collect::<Vec<_>>());
     let of = |runs: &[Run]| Figures { offered: LOOKS, rate: 0.0, ..Figures::of(runs.iter()) };
     Ok(Row {
         name: name.to_owned(),
@@ -64,10 +65,12 @@ pub(super) async fn logins(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
         ratio: Spread::of(&ratios),
         ours: Some(of(&flooded_runs)),
         theirs: Some(of(&quiet_runs)),
-        notes: vec![format!(
-            "{:.0} logins were answered in a second meanwhile, told to come later among them",
-            Figures::of(floods.iter()).rate
-        )],
+        notes: logins
+            .map(|rate| {
+                format!("{:.0} logins were answered in a second meanwhile, told to come later among them", rate.median)
+            })
+            .into_iter()
+            .collect(),
         ..Row::default()
     })
 }

@@ -43,7 +43,7 @@ pub(super) async fn loaded(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
     for _ in 0..scale.rounds {
         let addr = start_anew(store, ground).await?;
         prepare_checkout(store, HOT).await?;
-        rounds.push(most(store, addr, scale.latency_window)?);
+        rounds.push(peak(store, addr, scale.latency_window)?);
         store.close().await;
         store.clean().await?;
     }
@@ -56,7 +56,7 @@ pub(super) async fn loaded(bench: &mut Bench<'_>, name: &str) -> Result<Row> {
 }
 
 /// The most that they take while everything comes as fast as it is answered, for so long.
-fn most(store: &Store, addr: SocketAddr, window: Duration) -> Result<f64> {
+fn peak(store: &Store, addr: SocketAddr, window: Duration) -> Result<f64> {
     let buys = Requests::Once(
         (0..store.scale.accounts).map(|shopper| store.request_of(shopper, "POST", "/checkout", &[], "")).collect(),
     );
@@ -69,15 +69,15 @@ fn most(store: &Store, addr: SocketAddr, window: Duration) -> Result<f64> {
     block_in_place(|| {
         thread::scope(|scope| {
             let running: Vec<_> = loads.iter().map(|load| scope.spawn(|| load.run(Pace::Full, window))).collect();
-            let mut most = 0.0;
+            let mut peak = 0.0;
             while running.iter().any(|load| !load.is_finished()) {
-                most = used(store)?.max(most);
+                peak = used(store)?.max(peak);
                 thread::sleep(LOOK);
             }
             for load in running {
                 load.join().map_err(|_| anyhow!("a load panicked"))??;
             }
-            Ok(most)
+            Ok(peak)
         })
     })
 }

@@ -29,7 +29,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) scale: Scale,
 }
 
-/// All names, in the order in which the rows are measured.
+/// All names, in the order in which the rows are measured. `flash_sale` has two rows.
 pub(crate) const NAMES: [&str; 19] = [
     "products_16",
     "products_64",

@@ -23,7 +23,10 @@ use crate::{
 };
 
 /// ms: half of what people take for at once (Nielsen, Usability Engineering, 1993: 0.1 s), as the way to them takes its share.
-const LOOK: f64 = 50.0;
+const LOOK_WITHIN: f64 = 50.0;
+const RESERVED: &str = "SELECT reserved FROM products WHERE id = bench.product_id(0)";
+/// Units, when there is no sale.
+const PLENTY: usize = 1_000_000_000;
 
 /// What one sale came to.
 struct Sale {
@@ -48,12 +51,16 @@ pub(super) async fn flash(bench: &mut Bench<'_>, name: &str) -> Result<Vec<Row>>
     let (mut sales, mut hot_rows) = (vec![], vec![]);
     for round in 0..scale.rounds {
         progress::now(format_args!("{name}: round {} of {}", round + 1, scale.rounds));
+        set_stock(store, PLENTY).await?;
         prepare_checkout(store, HOT).await?;
-        hot_rows.push(limit.run(ground, &store.options, Pace::Full, scale.window).await?);
+        let hot_row = limit.run(ground, &store.options, Pace::Full, scale.window).await?;
+        let reserved = store.count(RESERVED).await?;
+        ensure!(reserved >= hot_row.done, "pgbench has bought {} times, but {reserved} units", hot_row.done);
+        hot_rows.push(hot_row);
         sales.push(sell(store, api.api, scale).await?);
     }
     api.stop().await;
-    set_stock(store, 1_000_000_000).await?;
+    set_stock(store, PLENTY).await?;
     let reads = of_reads(&sales);
     Ok(vec![of_sales(name, &sales, &hot_rows, scale, limit.note()), reads])
 }
@@ -86,10 +93,9 @@ async fn sell(store: &Store, addr: SocketAddr, &Scale { shoppers, units, latency
     );
     ensure!(buying.done == shoppers, "{} of {shoppers} shoppers were answered", buying.done);
     ensure!(before.errors + meanwhile.errors == 0, "{} who looked saw nothing", before.errors + meanwhile.errors);
-    let reserved = "SELECT coalesce(sum(reserved), 0)::bigint FROM products WHERE id = bench.product_id(0)";
     Ok(Sale {
         sold: store.count("SELECT count(*) FROM orders WHERE status = 'pending'").await?,
-        reserved: store.count(reserved).await?,
+        reserved: store.count(RESERVED).await?,
         buying,
         before: percentile(&before.latencies, 99.0),
         meanwhile: percentile(&meanwhile.latencies, 99.0),
@@ -140,7 +146,8 @@ fn of_sales(
 fn of_reads(sales: &[Sale]) -> Row {
     let meanwhile: Vec<f64> = sales.iter().map(|sale| sale.meanwhile).collect();
     let before = Spread::of(&sales.iter().map(|sale| sale.before).collect::<Vec<_>>());
-    let mut row = Row::within("flash_sale_reads", "GET /products meanwhile: p99", &meanwhile, "ms", LOOK);
+    let mut row =
+        Row::within("flash_sale_reads", "GET /products during a flash sale: p99", &meanwhile, "ms", LOOK_WITHIN);
     row.notes.extend(before.map(|before| format!("before the sale {:.1} ms (p99)", before.median)));
     row
 }

@@ -1,7 +1,7 @@
 //! Reads what a mail tells of, as it is now.
 
 use chrono::DateTime;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{About, Kind, OrderFacts, Outgoing, RefundFacts, ResetFacts, ShipmentFacts, StockFacts};
@@ -17,27 +17,32 @@ use crate::{
 /// # Errors
 /// The database's.
 pub async fn load(pool: &PgPool, id: EmailId) -> sqlx::Result<Option<Outgoing>> {
+    load_with(&mut *pool.acquire().await?, id).await
+}
+
+/// The same, by a connection that may be in a transaction.
+pub(super) async fn load_with(conn: &mut PgConnection, id: EmailId) -> sqlx::Result<Option<Outgoing>> {
     let row = sqlx::query!(
         r#"SELECT kind AS "kind: Kind", object_id, "to" FROM emails WHERE id = $1 AND status = 'pending'"#,
         id.0
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let (name, about) = match row.kind {
         Kind::OrderConfirmed | Kind::PaymentFailed | Kind::OrderCanceled => {
-            let (name, order) = order(pool, OrderId(row.object_id)).await?;
+            let (name, order) = order(conn, OrderId(row.object_id)).await?;
             (name, About::Order(order))
         }
-        Kind::Refunded => refund(pool, row.object_id).await?,
-        Kind::Shipped => shipment(pool, OrderId(row.object_id)).await?,
-        Kind::LowStock => (None, stock(pool, row.object_id).await?),
-        Kind::PasswordReset => password_reset(pool, PasswordResetId(row.object_id)).await?,
+        Kind::Refunded => refund(conn, row.object_id).await?,
+        Kind::Shipped => shipment(conn, OrderId(row.object_id)).await?,
+        Kind::LowStock => (None, stock(conn, row.object_id).await?),
+        Kind::PasswordReset => password_reset(conn, PasswordResetId(row.object_id)).await?,
     };
     Ok(Some(Outgoing { id, kind: row.kind, to: row.to, name, about }))
 }
 
-async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, OrderFacts)> {
+async fn order(conn: &mut PgConnection, id: OrderId) -> sqlx::Result<(Option<String>, OrderFacts)> {
     let row = sqlx::query!(
         r#"SELECT u.name, o.number, o.status AS "status: Status", o.total AS "total: Money", o.expires_at,
                   (SELECT last_error_message FROM payment_intents p
@@ -46,13 +51,13 @@ async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, Orde
            FROM orders o JOIN users u ON u.id = o.user_id WHERE o.id = $1"#,
         id.0
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *conn)
     .await?;
     let lines = sqlx::query!(
         "SELECT name_snapshot, quantity, price_snapshot FROM order_items WHERE order_id = $1 ORDER BY id",
         id.0
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     let facts = OrderFacts {
         id,
@@ -70,7 +75,7 @@ async fn order(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, Orde
     Ok((row.name, facts))
 }
 
-async fn refund(pool: &PgPool, id: Uuid) -> sqlx::Result<(Option<String>, About)> {
+async fn refund(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<(Option<String>, About)> {
     let row = sqlx::query!(
         r#"SELECT r.order_id AS "order_id: OrderId", r.amount AS "amount: Money", r.status AS "status: RefundStatus",
                   p.currency, p.duplicate, o.refunded_total AS "refunded_total: Money"
@@ -78,9 +83,9 @@ async fn refund(pool: &PgPool, id: Uuid) -> sqlx::Result<(Option<String>, About)
            WHERE r.id = $1"#,
         id
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *conn)
     .await?;
-    let (name, order) = order(pool, row.order_id).await?;
+    let (name, order) = order(conn, row.order_id).await?;
     let facts = RefundFacts {
         amount: row.amount,
         currency: row.currency,
@@ -92,14 +97,14 @@ async fn refund(pool: &PgPool, id: Uuid) -> sqlx::Result<(Option<String>, About)
 }
 
 /// What is sent of an order is what has not come back into the stock.
-async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, About)> {
-    let (name, order) = order(pool, id).await?;
+async fn shipment(conn: &mut PgConnection, id: OrderId) -> sqlx::Result<(Option<String>, About)> {
+    let (name, order) = order(conn, id).await?;
     let lines = sqlx::query!(
         r#"SELECT name_snapshot, quantity - restocked AS "quantity!", price_snapshot
            FROM order_items WHERE order_id = $1 AND restocked < quantity ORDER BY id"#,
         id.0
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *conn)
     .await?;
     let lines: Vec<_> = lines
         .into_iter()
@@ -109,13 +114,13 @@ async fn shipment(pool: &PgPool, id: OrderId) -> sqlx::Result<(Option<String>, A
     let order = OrderFacts { total, lines, ..order };
     let facts =
         sqlx::query_as!(ShipmentFacts, "SELECT carrier, tracking_number FROM shipments WHERE order_id = $1", id.0)
-            .fetch_one(pool)
+            .fetch_one(conn)
             .await?;
     Ok((name, About::Shipment(order, facts)))
 }
 
 /// The product of a row of the ledger.
-async fn stock(pool: &PgPool, movement: Uuid) -> sqlx::Result<About> {
+async fn stock(conn: &mut PgConnection, movement: Uuid) -> sqlx::Result<About> {
     let facts = sqlx::query_as!(
         StockFacts,
         r#"SELECT p.id AS "id: ProductId", p.name, p.stock, p.stock - p.reserved AS "available!",
@@ -123,18 +128,18 @@ async fn stock(pool: &PgPool, movement: Uuid) -> sqlx::Result<About> {
            FROM stock_movements m JOIN products p ON p.id = m.product_id WHERE m.id = $1"#,
         movement
     )
-    .fetch_one(pool)
+    .fetch_one(conn)
     .await?;
     Ok(About::Stock(facts))
 }
 
-async fn password_reset(pool: &PgPool, id: PasswordResetId) -> sqlx::Result<(Option<String>, About)> {
+async fn password_reset(conn: &mut PgConnection, id: PasswordResetId) -> sqlx::Result<(Option<String>, About)> {
     let row = sqlx::query!(
         r#"SELECT u.name, r.expires_at, (r.used_at IS NULL AND r.expires_at > now()) AS "is_open!"
            FROM password_resets r JOIN users u ON u.id = r.user_id WHERE r.id = $1"#,
         id.0
     )
-    .fetch_optional(pool)
+    .fetch_optional(conn)
     .await?;
     // It goes with its user, and when it has been over for a while.
     let (name, expires_at, is_open) =

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Kind, Outgoing};
+use super::{Kind, Outgoing, load::load_with};
 use crate::{
     cause, db,
     id::{EmailId, MovementId, PasswordResetId, RefundId, UserId},
@@ -88,18 +88,25 @@ pub async fn attempted(pool: &PgPool, id: EmailId, error: &str) -> sqlx::Result<
     .map(|_| ())
 }
 
-/// Gives up a mail that is no longer true, and completes the job.
+/// Gives up a mail that is no longer true, and completes the job. One that has become true since it was read is given back as it is now:
+/// it still has to be sent. Whoever announces the same thing meanwhile is waited for, or finds it given up and has it sent anew.
 ///
 /// # Errors
 /// The database's, or that another worker has the job.
-pub async fn withdraw(pool: &PgPool, lease: &Lease, mail: &Outgoing) -> Result<(), CompleteError> {
+pub async fn withdraw(pool: &PgPool, lease: &Lease, mail: &Outgoing) -> Result<Option<Outgoing>, CompleteError> {
     let mut tx = db::begin(pool).await?;
+    sqlx::query!("SELECT id FROM emails WHERE id = $1 FOR NO KEY UPDATE", mail.id.0).fetch_optional(&mut *tx).await?;
+    if let Some(now) = load_with(&mut tx, mail.id).await?.filter(|now| !now.is_moot()) {
+        tx.rollback().await?;
+        return Ok(Some(now));
+    }
     sqlx::query!("UPDATE emails SET status = 'withdrawn' WHERE id = $1 AND status = 'pending'", mail.id.0)
         .execute(&mut *tx)
         .await?;
     mail.record(&mut tx, "mail.withdrawn").await?;
     lease.complete(&mut tx).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(None)
 }
 
 /// Notes that a mail that still has to be sent never will be, in the transaction in which its job dies.

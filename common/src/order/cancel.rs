@@ -40,7 +40,7 @@ impl AsDatabaseError for CancelError {
 }
 
 /// Cancels an order of the user's: at once where nobody could pay it yet, else by way of its intent at Stripe. One that is
-/// canceled or being canceled stays as it is.
+/// canceled stays as it is; one that is being canceled gets the jobs again that it lacks.
 ///
 /// # Errors
 /// See [`CancelError`].

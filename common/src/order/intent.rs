@@ -131,7 +131,7 @@ async fn succeeded(
 ///
 /// # Errors
 /// The database's, or that another worker has the job.
-pub async fn intent_to_cancel(
+pub async fn intent_to_cancel_or_done(
     pool: &PgPool,
     lease: &Lease,
     id: PaymentIntentId,

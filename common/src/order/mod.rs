@@ -38,7 +38,7 @@ pub use cancel::{CancelError, Expiry, cancel, cancel_as_operator, expire};
 pub use clue::{Clue, NotAClue};
 pub use dismiss_refund::{DismissRefundError, dismiss_refund};
 pub use fulfil::{Fulfil, FulfilError, Fulfilled, NotAShippingLabel, ShippingLabel, fulfil};
-pub use intent::{intent_to_cancel, refuse};
+pub use intent::{intent_to_cancel_or_done, refuse};
 pub(crate) use metrics::describe_metrics;
 pub use place::{OpenOrder, PlaceError, PlaceOrder, Placed, place};
 pub use reference::{NotAnOrder, OrderRef};

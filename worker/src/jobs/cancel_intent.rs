@@ -21,7 +21,7 @@ use crate::{
 /// Always for another try: this job ends when Stripe says that the intent has ended.
 pub async fn run(job: Job<CancelIntent>, context: Arc<Context>) -> Result<(), JobError> {
     let id = job.payload.payment_intent_id;
-    let Some(intent) = order::intent_to_cancel(&context.pool, &job.lease, id).await? else {
+    let Some(intent) = order::intent_to_cancel_or_done(&context.pool, &job.lease, id).await? else {
         return Ok(());
     };
     let answer = match context.stripe.cancel_intent(&intent.stripe_id).await {

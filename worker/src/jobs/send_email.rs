@@ -16,13 +16,16 @@ use crate::{
 /// # Errors
 /// For another try, or never again where the server refuses the mail for good.
 pub async fn run(job: Job<SendEmail>, context: Arc<Context>) -> Result<(), JobError> {
-    let Some(outgoing) = mail::load(&context.pool, job.payload.email_id).await? else {
+    let Some(mut outgoing) = mail::load(&context.pool, job.payload.email_id).await? else {
         return Ok(());
     };
     let kind = outgoing.kind.name();
     if outgoing.is_moot() {
-        count(kind, "withdrawn");
-        return Ok(mail::withdraw(&context.pool, &job.lease, &outgoing).await?);
+        let Some(now) = mail::withdraw(&context.pool, &job.lease, &outgoing).await? else {
+            count(kind, "withdrawn");
+            return Ok(());
+        };
+        outgoing = now;
     }
     let rendered = mail::render(&outgoing, &context.sender).map_err(JobError::give_up)?;
     match context.mailer.send(&outgoing, &rendered).await {
