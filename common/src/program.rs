@@ -1,6 +1,12 @@
 //! What the API and the worker have in common as programs: arguments, configuration, exit codes, the signals to stop.
 
-use std::{env, error::Error, fmt::Display, io, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    fmt::Display,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,7 +54,9 @@ pub fn main<C, E: Display + AsRef<dyn Error>>(
     match runtime.block_on(run(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{name}: {error:#}");
+            // In one write: threads that still log write to the same file.
+            let last_words = format!("{name}: {error:#}\n");
+            let _nobody_to_tell = io::stderr().write_all(last_words.as_bytes());
             if error.as_ref().is::<Problems>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

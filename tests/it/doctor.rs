@@ -203,8 +203,8 @@ async fn what_is_wrong_with_the_database_has_its_line_and_its_remedy() {
     alter("SET synchronous_commit = off").await;
     assert!(shop.examine(&[]).await.only_wrong("durability").contains("synchronous_commit"));
     alter("RESET synchronous_commit").await;
-    alter("CONNECTION LIMIT 12").await;
-    assert!(shop.examine(&[]).await.only_wrong("connections").contains("12 allowed"));
+    alter("CONNECTION LIMIT 14").await;
+    assert!(shop.examine(&[]).await.only_wrong("connections").contains("14 allowed"));
     assert!(shop.examine(&[("DATABASE_MAX_CONNECTIONS", "2")]).await.only_warning("connections").contains("upgrade"));
     alter("CONNECTION LIMIT -1").await;
     assert!(shop.examine(&[("STORE_CURRENCY", "eur")]).await.only_wrong("currency").contains("STORE_CURRENCY=usd"));
