@@ -1,5 +1,5 @@
-//! Slots for what is in work at once. A part of them is reserved for each lane (a bulkhead), so that a rush in one leaves room in the others: while all the
-//! world checks out, Stripe's events and whoever only looks still get in.
+//! Slots for what is in work at once. A part of them is reserved for each lane (a bulkhead), so that a rush in one leaves room in the
+//! others: while all the world checks out, Stripe's events and whoever only looks still get in.
 
 use std::sync::Arc;
 

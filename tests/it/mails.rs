@@ -5,7 +5,7 @@ use dev::mail::{Catcher, CatcherOptions, Fault, Moment};
 use serde_json::{Value, json};
 use sqlx::Executor as _;
 
-use crate::harness::{Shop, eventually, text};
+use crate::harness::{Client, Shop, eventually, text};
 
 fn at(moment: Moment) -> Fault {
     Fault {
@@ -34,6 +34,16 @@ async fn paid(shop: &Shop) -> (String, Value) {
 async fn tried(shop: &Shop, kind: &str) {
     let tried = format!("SELECT count(*) FROM emails WHERE kind = '{kind}' AND attempts > 0");
     eventually("the mail was tried", async || (shop.count(&tried).await == 1).then_some(())).await;
+}
+
+/// An order whose payment was declined, with a mail of that which is not taken.
+async fn declined(shop: &Shop) -> (Client, Value) {
+    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
+    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
+    let order = shop.order(&shopper, &product, 1).await;
+    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
+    tried(shop, "payment_failed").await;
+    (shopper, order)
 }
 
 #[tokio::test]
@@ -169,11 +179,7 @@ async fn a_mail_that_was_not_taken_tells_by_whom_at_which_step_and_why() {
 #[tokio::test]
 async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
     let shop = Shop::start().await;
-    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
-    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
-    let order = shop.order(&shopper, &product, 1).await;
-    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
-    tried(&shop, "payment_failed").await;
+    let (shopper, order) = declined(&shop).await;
     shop.pay(&shopper, &order).await;
     shop.mail.remove_faults();
     shop.settle().await;
@@ -186,11 +192,7 @@ async fn a_shopper_who_has_paid_meanwhile_is_not_told_of_the_decline() {
 #[tokio::test]
 async fn a_decline_that_comes_while_the_mail_of_an_earlier_one_is_given_up_is_told_of() {
     let shop = Shop::start().await;
-    shop.mail.add_fault(Fault { code: Some(451), ..at(Moment::Message) });
-    let (product, shopper) = (shop.product(500, 1).await, shop.shopper().await);
-    let order = shop.order(&shopper, &product, 1).await;
-    shop.confirm(&order, "pm_card_visa_chargeDeclined").await.expect(402);
-    tried(&shop, "payment_failed").await;
+    let (shopper, order) = declined(&shop).await;
     eventually("its job rests", async || {
         let later =
             "UPDATE jobs SET run_at = now() + interval '1 hour' WHERE job_type = 'email.send' AND status = 'Pending'";

@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What the programs need, as Postgres numbers it.
 const OLDEST_VERSION: i32 = 140_000;
 
-/// Beside DATABASE_MAX_CONNECTIONS, the catalogue's and those of Stripe's events: an API's listener; a worker's listener and runtime; `kassa` itself.
+/// Beside DATABASE_MAX_CONNECTIONS, the catalogue's and those of Stripe's events: an API's listener; a worker's listener and runtime;
+/// `kassa` itself.
 const OWN_CONNECTIONS: i64 = 1 + 4 + 1;
 
 pub(super) async fn check(inspection: &Inspection) -> Vec<Finding> {
